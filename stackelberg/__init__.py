@@ -1,0 +1,30 @@
+"""Bayesian Stackelberg games, and when a language model fakes alignment.
+
+>>> import stackelberg as sb
+>>> game = sb.BayesianStackelbergGame([[[2, 4], [1, 3]]], [[[1, 0], [0, 1]]], [1.0])
+>>> sb.solve(game).value
+3.5
+"""
+
+from stackelberg.certify import certify
+from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError, Status
+from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
+from stackelberg.response import best_replies, logit_replies
+from stackelberg.solve import solve
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BayesianStackelbergGame",
+    "Certificate",
+    "Equilibrium",
+    "GameError",
+    "LeaderConstraints",
+    "Proof",
+    "SolveError",
+    "Status",
+    "best_replies",
+    "certify",
+    "logit_replies",
+    "solve",
+]

@@ -1,0 +1,330 @@
+"""The rational re-check: an equilibrium confirmed, repaired or weakened in exact arithmetic.
+
+Float payoffs are rational numbers; taking them as given, everything about an equilibrium can be checked
+without rounding.  :func:`certify` takes only the reply profile and the float strategy as a *proposal* and
+
+1. guesses from the float strategy which constraints are tight, and solves the profile's linear program
+   exactly from there: :math:`\\max_x \\sum_l p_l R^l_{\\cdot a_l} x` over the commitments :math:`x \\in X` at
+   which the profile :math:`a` is a best reply (a vertex simplex with Bland's rule in rationals);
+2. recomputes every type's payoffs at that point, and checks that the replies are best replies, ties broken
+   for the leader;
+3. where the result carries a :class:`~stackelberg.equilibrium.Proof`, evaluates its bound in rationals and
+   checks that its leaves cover every profile.
+
+It imports the game and the result records, and no solver.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from flint import fmpq, fmpq_mat
+from numpy.typing import NDArray
+
+from stackelberg.equilibrium import Certificate, Equilibrium, Proof, Proposal
+from stackelberg.game import BayesianStackelbergGame
+
+NEAR_TIE = 1e-9
+"""Largest loss, in units of the largest absolute leader payoff, that a claim of optimality forgives."""
+
+Vector = list[Any]  # of fmpq, which ships no types
+
+
+def certify(game: BayesianStackelbergGame, equilibrium: Equilibrium | Proposal) -> Certificate:
+    """Re-check an equilibrium in exact rational arithmetic.
+
+    Parameters
+    ----------
+    game : BayesianStackelbergGame
+    equilibrium : Equilibrium or Proposal
+        Its ``strategy``, ``replies`` and ``value`` are taken as a proposal, its ``proof`` as multipliers.
+
+    Returns
+    -------
+    Certificate
+        See there for what each claim means.
+
+    Raises
+    ------
+    ValueError
+        If the equilibrium is of a game with other actions, has no strategy, or no exact commitment meets
+        the game's constraints.
+
+    Examples
+    --------
+    >>> import stackelberg as sb
+    >>> game = sb.BayesianStackelbergGame([[[2, 4], [1, 3]]], [[[1, 0], [0, 1]]], [1.0])
+    >>> certificate = sb.certify(game, sb.solve(game))
+    >>> certificate.claim, certificate.value, certificate.strategy
+    ('optimal', Fraction(7, 2), (Fraction(1, 2), Fraction(1, 2)))
+    """
+    types, rows, _ = game.shape
+    guess, replies = np.asarray(equilibrium.strategy, dtype=float), [int(j) for j in equilibrium.replies]
+    if guess.shape != (rows,) or len(replies) != types or not np.isfinite(guess).all():
+        raise ValueError(
+            f"the equilibrium has a strategy of shape {guess.shape} and {len(replies)} replies; this game needs "
+            f"{rows} finite probabilities and {types} replies"
+        )
+    exact = _Exact.of(game)
+    solution = exact.solve_profile(replies, guess)
+    scale = Fraction(float(np.nanmax(np.abs(game.leader_payoffs)))) or Fraction(1)
+    proposed = Fraction(equilibrium.value) if np.isfinite(equilibrium.value) else None
+    lost = solution is None or (
+        proposed is not None and proposed - solution.value > scale * Fraction(NEAR_TIE)
+    )
+    for candidate in exact.neighbouring_profiles(guess) if lost else ():
+        other = exact.solve_profile(candidate, guess)
+        if other is not None and (solution is None or other.value > solution.value):
+            solution, replies = other, candidate
+    if solution is None:
+        raise ValueError(
+            "no exact commitment near the proposed one meets the game's constraints: relax or repair them"
+        )
+
+    chosen = exact.best_replies(solution.x)
+    value = exact.value(solution.x, chosen)
+    gaps = exact.reply_gaps(solution.x, chosen)
+    strategy = tuple(_fraction(q) for q in solution.x)
+    upper = None
+    if equilibrium.proof is not None:
+        upper = exact.upper_bound(equilibrium.proof, solution)
+    tight = upper is not None and upper - value <= scale * Fraction(NEAR_TIE)
+    if lost and (proposed is None or proposed - value > scale * Fraction(NEAR_TIE)) and not tight:
+        claim = "near-tie"
+        message = (
+            f"no exact commitment supports the proposed value {float(proposed) if proposed is not None else float('nan'):.12g}; "
+            f"the best exact one nearby is worth {float(value):.12g}"
+        )
+    elif upper is None:
+        claim, message = (
+            "feasible",
+            "replies and value hold exactly; no bound on other commitments was proved",
+        )
+    elif tight:
+        slack = "equals" if upper == value else f"exceeds by {float(upper - value):.1e}"
+        claim, message = (
+            "optimal",
+            f"replies and value hold exactly; a rational upper bound {slack} the value",
+        )
+    else:
+        claim = "feasible"
+        message = f"replies and value hold exactly; the proved upper bound {float(upper):.12g} leaves a gap"
+    return Certificate(claim, strategy, tuple(chosen), value, upper, gaps, message)
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """Exact optimum of one profile's linear program, with the multipliers that prove it."""
+
+    replies: list[int]
+    x: Vector
+    value: Fraction
+    multipliers: dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class _Exact:
+    """A game in rationals: lists of fmpq, (type, follower action) -> vector over leader actions."""
+
+    game: BayesianStackelbergGame
+    prior: Vector
+    leader: list[list[Vector]]
+    follower: list[list[Vector]]
+    rows: int
+
+    @classmethod
+    def of(cls, game: BayesianStackelbergGame) -> "_Exact":
+        tables = [game.payoffs(l) for l in range(game.shape[0])]
+        return cls(
+            game,
+            _exact(game.prior),
+            [[_exact(column) for column in R.T] for R, _ in tables],
+            [[_exact(column) for column in C.T] for _, C in tables],
+            game.shape[1],
+        )
+
+    def value(self, x: Vector, replies: Sequence[int]) -> Fraction:
+        """The leader's expected payoff."""
+        terms = (p * _dot(R[j], x) for p, R, j in zip(self.prior, self.leader, replies, strict=True))
+        return _fraction(sum(terms, fmpq(0)))
+
+    def best_replies(self, x: Vector) -> list[int]:
+        """Best replies at x; exact ties go to the leader, then to the first, as the definition of SSE says."""
+        chosen = []
+        for R, C in zip(self.leader, self.follower, strict=True):
+            own = [_dot(column, x) for column in C]
+            tied = [j for j, value in enumerate(own) if value == max(own)]
+            chosen.append(max(tied, key=lambda j: (_dot(R[j], x), -j)))  # noqa: B023
+        return chosen
+
+    def reply_gaps(self, x: Vector, replies: Sequence[int]) -> tuple[tuple[Fraction, ...], ...]:
+        """What each type loses by each other reply."""
+        own = [[_dot(column, x) for column in C] for C in self.follower]
+        return tuple(tuple(_fraction(v[j] - other) for other in v) for v, j in zip(own, replies, strict=True))
+
+    def neighbouring_profiles(self, guess: NDArray[np.float64]) -> list[list[int]]:
+        """Profiles to try where the proposed one fails: exact best replies at points of X near the guess."""
+        points = [_exact(np.clip(guess, 0, None))]
+        total = sum(points[0], fmpq(0))
+        points[0] = [q / total for q in points[0]]
+        equalities, inequalities = self._commitment_rows()
+        vertex = _vertex_optimum(equalities, inequalities, [fmpq(0)] * self.rows, guess)
+        if vertex is not None:
+            points.append(vertex[0])
+        if not self._feasible(points[0], equalities, inequalities):
+            points = points[1:]
+        return [self.best_replies(x) for x in points]
+
+    @staticmethod
+    def _feasible(x: Vector, equalities: list[Any], inequalities: list[Any]) -> bool:
+        return all(_dot(g, x) == h for _, g, h in equalities) and all(
+            _dot(g, x) >= h for _, g, h in inequalities
+        )
+
+    def _commitment_rows(self) -> tuple[list[Any], list[Any]]:
+        """Rows (key, coefficients, right-hand side) of X: equalities g x = h and inequalities g x >= h."""
+        unit = [[fmpq(int(i == k)) for k in range(self.rows)] for i in range(self.rows)]
+        equalities: list[Any] = [(("sum", 0), [fmpq(1)] * self.rows, fmpq(1))]
+        inequalities: list[Any] = [(("x", i), unit[i], fmpq(0)) for i in range(self.rows)]
+        if (more := self.game.constraints) is not None:
+            equalities += [
+                (("eq", r), _exact(A), _exact([b])[0]) for r, (A, b) in enumerate(zip(more.A_eq, more.b_eq))
+            ]
+            inequalities += [
+                (("ub", r), _exact(-A), _exact([-b])[0]) for r, (A, b) in enumerate(zip(more.A_ub, more.b_ub))
+            ]
+        return equalities, inequalities
+
+    def solve_profile(self, replies: Sequence[int], guess: NDArray[np.float64]) -> _Solution | None:
+        """Best exact commitment at which the profile is a best reply; None where there is none."""
+        equalities, inequalities = self._commitment_rows()
+        for l, (C, j) in enumerate(zip(self.follower, replies, strict=True)):
+            inequalities += [
+                (("reply", l, k), [a - b for a, b in zip(C[j], C[k], strict=True)], fmpq(0))
+                for k in range(len(C))
+                if k != j
+            ]
+        objective = [fmpq(0)] * self.rows
+        for p, R, j in zip(self.prior, self.leader, replies, strict=True):
+            objective = [c + p * r for c, r in zip(objective, R[j], strict=True)]
+        found = _vertex_optimum(equalities, inequalities, objective, guess)
+        if found is None:
+            return None
+        x, multipliers = found
+        return _Solution(list(replies), x, _fraction(_dot(objective, x)), multipliers)
+
+    def upper_bound(self, proof: Proof, incumbent: _Solution) -> Fraction | None:
+        """The proof's bound in rationals; None where its leaves do not cover every profile."""
+        counts = self.game.follower_action_counts.tolist()
+        leaves = {tuple(int(j) for j in row): p for p, row in enumerate(proof.replies)}
+        if any(profile not in leaves for profile in itertools.product(*map(range, counts))):
+            return None
+        own = leaves[tuple(incumbent.replies)]
+        bounds = (
+            self._leaf_bound(replies, *self._multipliers(proof, p))
+            for replies, p in leaves.items()
+            if p != own
+        )
+        return max([incumbent.value, *bounds])
+
+    def _multipliers(self, proof: Proof, leaf: int) -> tuple[list[Vector], Vector, Vector]:
+        y = [_exact(np.maximum(row, 0)) for row in np.nan_to_num(proof.reply_multipliers[leaf])]
+        return y, _exact(np.maximum(proof.ub_multipliers[leaf], 0)), _exact(proof.eq_multipliers[leaf])
+
+    def _leaf_bound(self, replies: Sequence[int], y: list[Vector], z: Vector, w: Vector) -> Fraction:
+        row = [fmpq(0)] * self.rows
+        for l, j in enumerate(replies):
+            R, C = self.leader[l], self.follower[l]
+            own = sum(y[l][: len(C)], fmpq(0)) - y[l][j]
+            weights = [-y[l][k] for k in range(len(C))]
+            weights[j] = own
+            row = [
+                r + self.prior[l] * R[j][i] + sum((u * C[k][i] for k, u in enumerate(weights) if u), fmpq(0))
+                for i, r in enumerate(row)
+            ]
+        constant = fmpq(0)
+        if (more := self.game.constraints) is not None:
+            for multipliers, A, b in ((z, more.A_ub, more.b_ub), (w, more.A_eq, more.b_eq)):
+                for u, coefficients, bound in zip(multipliers, A, b, strict=True):
+                    row = [r - u * a for r, a in zip(row, _exact(coefficients), strict=True)]
+                    constant += u * _exact([bound])[0]
+        return _fraction(max(row) + constant)
+
+
+def _vertex_optimum(
+    equalities: list[Any], inequalities: list[Any], objective: Vector, guess: NDArray[np.float64]
+) -> tuple[Vector, dict[Any, Any]] | None:
+    """Maximise over {g x = h, g x >= h}, bounded, from the vertex nearest to a float guess; None where empty.
+
+    Phase 1 is a dual simplex for a zero objective, which every basis is dual feasible for; phase 2 a primal
+    simplex.  Both follow Bland's rule, so both end; from a good guess they end after no pivot at all.
+    """
+    keys = [key for key, _, _ in equalities + inequalities]
+    G = [g for _, g, _ in equalities + inequalities]
+    h = [b for _, _, b in equalities + inequalities]
+    fixed, rows = len(equalities), len(guess)
+    basis = _nearest_basis(G, h, fixed, guess)
+    if basis is None:
+        return None
+    others = fmpq_mat(G)
+    while True:
+        inverse = fmpq_mat([G[b] for b in basis]).inv()
+        x = inverse * fmpq_mat([[h[b]] for b in basis])
+        levels = others * x
+        slack = [levels[r, 0] - h[r] for r in range(len(G))]
+        if any(slack[r] != 0 for r in range(fixed)):
+            return None
+        violated = next((r for r in range(fixed, len(G)) if slack[r] < 0), None)
+        if violated is not None:
+            share = fmpq_mat([G[violated]]) * inverse
+            leaving = [b for b in sorted(basis) if b >= fixed and share[0, basis.index(b)] > 0]
+            if not leaving:
+                return None
+            basis[basis.index(leaving[0])] = violated
+            continue
+        prices = fmpq_mat([objective]) * inverse
+        improving = [b for b in sorted(basis) if b >= fixed and prices[0, basis.index(b)] > 0]
+        if not improving:
+            multipliers = {keys[b]: -prices[0, k] for k, b in enumerate(basis)}
+            return [x[i, 0] for i in range(rows)], multipliers
+        position = basis.index(improving[0])
+        speed = others * fmpq_mat([[inverse[i, position]] for i in range(rows)])
+        blocking = [
+            (slack[r] / -speed[r, 0], r) for r in range(fixed, len(G)) if r not in basis and speed[r, 0] < 0
+        ]
+        basis[position] = min(blocking)[1]
+
+
+def _nearest_basis(G: list[Vector], h: Vector, fixed: int, guess: NDArray[np.float64]) -> list[int] | None:
+    """Rows with independent coefficients: all equalities, then the tightest inequalities at the guess."""
+    floats = np.array([[float(q) for q in row] for row in G])
+    norms = np.maximum(np.linalg.norm(floats, axis=1), 1e-300)
+    slack = (floats @ guess - [float(b) for b in h]) / norms
+    order = [*range(fixed), *(fixed + np.argsort(slack[fixed:], kind="stable"))]
+    directions: list[NDArray[np.float64]] = []
+    basis: list[int] = []
+    for r in order:
+        rest = floats[r] / norms[r]
+        for direction in directions * 2:  # twice: re-orthogonalisation keeps the rank decision sound
+            rest = rest - (rest @ direction) * direction
+        if (length := np.linalg.norm(rest)) > 1e-7:
+            directions.append(rest / length)
+            basis.append(int(r))
+        if len(basis) == len(guess):
+            return basis
+    return None
+
+
+def _exact(values: Any) -> Vector:
+    return [fmpq(*float(v).as_integer_ratio()) for v in values]
+
+
+def _dot(a: Vector, b: Vector) -> Any:
+    return sum((p * q for p, q in zip(a, b, strict=True) if p and q), fmpq(0))
+
+
+def _fraction(q: Any) -> Fraction:
+    return Fraction(int(q.p), int(q.q))

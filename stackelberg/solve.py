@@ -1,0 +1,150 @@
+"""Solve a game: choose a method, run it, and certify what it proposes.
+
+The concept is the strong Stackelberg equilibrium: the leader commits, every follower type plays a best
+reply, ties go to the leader.
+"""
+
+import time
+from typing import Literal
+
+import numpy as np
+
+from stackelberg.certify import certify
+from stackelberg.equilibrium import Equilibrium, Proposal, SolveError, Status
+from stackelberg.game import BayesianStackelbergGame
+from stackelberg.response import expected_payoffs
+
+Method = Literal["auto", "dobss", "multiple-lps"]
+
+METHODS = ("auto", "dobss", "multiple-lps")
+
+FEW_PROFILES = 256
+"""Up to this many reply profiles "auto" takes the multiple LPs, which prove their answer; beyond, DOBSS."""
+
+
+def solve(
+    game: BayesianStackelbergGame,
+    *,
+    method: Method = "auto",
+    solver: str = "highs",
+    time_limit: float | None = None,
+    gap: float = 0.0,
+    throw: bool = True,
+) -> Equilibrium:
+    """Find a strong Stackelberg equilibrium and certify it in exact arithmetic.
+
+    Parameters
+    ----------
+    game : BayesianStackelbergGame
+    method : {"auto", "dobss", "multiple-lps"}
+        "multiple-lps" enumerates reply profiles and proves its answer optimal in rationals; "dobss" is a
+        mixed-integer program for more types.  "auto" takes the first up to 256 profiles, else the second;
+        the result's message says which and why.
+    solver : str
+        For "dobss": "highs", "cbc", "scip", "gurobi" or "cplex", where PuLP finds it.
+    time_limit : float, optional
+        Seconds for the search.
+    gap : float
+        For "dobss": relative gap at which to stop early.
+    throw : bool
+        Whether to raise where no strategy was found; with False the result carries NaN and the status.
+
+    Returns
+    -------
+    Equilibrium
+        Its ``strategy`` and ``value`` are those of the certificate, as floats.
+
+    Raises
+    ------
+    SolveError
+        If no strategy was found and ``throw``, or the method or solver is unknown or unfit.
+
+    Examples
+    --------
+    >>> import stackelberg as sb
+    >>> game = sb.BayesianStackelbergGame([[[2, 4], [1, 3]]], [[[1, 0], [0, 1]]], [1.0],
+    ...                                   leader_actions=["up", "down"], follower_actions=["left", "right"])
+    >>> sb.solve(game)
+    Equilibrium(value 3.5, optimal by multiple-lps, certificate: optimal
+      leader   up 0.5, down 0.5
+      replies  type 0: right)
+    """
+    started = time.perf_counter()
+    if method not in METHODS:
+        raise SolveError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
+    chosen, why = (method, "") if method != "auto" else _choose(game)
+    if chosen == "multiple-lps":
+        from stackelberg.solvers.multiple_lps import multiple_lps
+
+        proposal = multiple_lps(game, time_limit=time_limit)
+    else:
+        from stackelberg.solvers.dobss import dobss
+
+        proposal = dobss(game, solver=solver, time_limit=time_limit, gap=gap)
+    if not np.isfinite(proposal.strategy).all():
+        if throw:
+            raise SolveError(
+                f"{chosen} found no strategy ({proposal.status}): {proposal.message}", proposal.status
+            )
+        return _without_strategy(game, proposal, chosen, time.perf_counter() - started)
+    return _certified(game, proposal, chosen, why, started)
+
+
+def _choose(game: BayesianStackelbergGame) -> tuple[str, str]:
+    from stackelberg.solvers.multiple_lps import profile_count
+
+    count = profile_count(game)
+    if count <= FEW_PROFILES:
+        return (
+            "multiple-lps",
+            f"auto chose multiple-lps: {count} reply profiles are few enough to prove the answer; ",
+        )
+    return "dobss", f"auto chose dobss: {count:,} reply profiles are too many to enumerate; "
+
+
+def _certified(
+    game: BayesianStackelbergGame, proposal: Proposal, method: str, why: str, started: float
+) -> Equilibrium:
+    certificate = certify(game, proposal)
+    strategy = np.array([float(p) for p in certificate.strategy])
+    replies = np.array(certificate.replies)
+    _, follower_values = expected_payoffs(game, strategy)
+    probabilities = np.zeros(follower_values.shape)
+    np.put_along_axis(probabilities, replies[:, None], 1.0, axis=1)
+    value = float(certificate.value)
+    return Equilibrium(
+        game=game,
+        strategy=strategy,
+        replies=replies,
+        reply_probabilities=probabilities,
+        value=value,
+        follower_values=np.take_along_axis(follower_values, replies[:, None], axis=1)[:, 0],
+        bound=max(value, proposal.bound),
+        status=proposal.status,
+        message=f"{why}{proposal.message}; {certificate.message}",
+        method=method,
+        nodes=proposal.nodes,
+        seconds=time.perf_counter() - started,
+        certificate=certificate,
+        proof=proposal.proof,
+    )
+
+
+def _without_strategy(
+    game: BayesianStackelbergGame, proposal: Proposal, method: str, seconds: float
+) -> Equilibrium:
+    types, _, most = game.shape
+    return Equilibrium(
+        game=game,
+        strategy=proposal.strategy,
+        replies=np.full(types, -1),
+        reply_probabilities=np.full((types, most), np.nan),
+        value=np.nan,
+        follower_values=np.full(types, np.nan),
+        bound=proposal.bound if proposal.status is not Status.INFEASIBLE else -np.inf,
+        status=proposal.status,
+        message=proposal.message,
+        method=method,
+        nodes=proposal.nodes,
+        seconds=seconds,
+    )
