@@ -99,7 +99,7 @@ def refusal_value(game: "FakingGame", beliefs: NDArray[np.float64]) -> NDArray[n
 
 
 def logit_belief_value(game: "FakingGame", beliefs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """V for quantal followers: the probability of a refusal, :math:`1-\\Lambda(\\lambda(\\beta K-v))`, times its worth."""
+    """V for quantal followers: P(refusal) = :math:`1-\\Lambda(\\lambda(\\beta K-v))`, times its worth."""
     from scipy.special import expit
 
     v, K, prior = game.parameters("preference"), game.incentives()[:, 0], game.parameters("prior")

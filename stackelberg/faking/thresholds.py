@@ -159,7 +159,8 @@ def _cue_threshold(v: float, K: float, sharpness: float, sigma: NDArray[np.float
     elif v > K:
         q = np.full(len(evidence), np.nan)
     else:
-        q = np.where(certain, 0.0, np.where(impossible, np.nan, expit(logit(v / K) - evidence)))
+        informative = np.where(certain | impossible | never_seen, 0.0, evidence)
+        q = np.where(certain, 0.0, np.where(impossible, np.nan, expit(logit(v / K) - informative)))
     return np.where(never_seen, np.nan, q)
 
 
