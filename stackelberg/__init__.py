@@ -9,6 +9,7 @@
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError, Status
 from stackelberg.faking import Commitment, CuePolicy, FakingGame, FollowerType, LeaderCosts, Method
+from stackelberg.files import read_game, write_game
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
 from stackelberg.response import best_replies, logit_replies
 from stackelberg.solve import solve
@@ -33,5 +34,7 @@ __all__ = [
     "best_replies",
     "certify",
     "logit_replies",
+    "read_game",
     "solve",
+    "write_game",
 ]
