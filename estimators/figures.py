@@ -167,7 +167,6 @@ def _tornado(analysis: Analysis) -> Figure:
     figure.suptitle(
         "What moves the advice: all data pooled, best-reply follower (values tried in brackets)", fontsize=11
     )
-    handles, names = right.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+    right.legend(loc="lower left", frameon=False, fontsize=9)  # the smallest bars are there
     _state_assumptions(figure, analysis, "belief_train", "belief_deploy", *COSTS)
     return figure
