@@ -6,6 +6,7 @@
 3.5
 """
 
+from stackelberg import examples
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
@@ -25,6 +26,7 @@ __all__ = [
     "Status",
     "best_replies",
     "certify",
+    "examples",
     "logit_replies",
     "solve",
 ]

@@ -157,7 +157,7 @@ class _Exact:
         for R, C in zip(self.leader, self.follower, strict=True):
             own = [_dot(column, x) for column in C]
             tied = [j for j, value in enumerate(own) if value == max(own)]
-            chosen.append(max(tied, key=lambda j: (_dot(R[j], x), -j)))  # noqa: B023
+            chosen.append(max(tied, key=lambda j: (_dot(R[j], x), -j)))
         return chosen
 
     def reply_gaps(self, x: Vector, replies: Sequence[int]) -> tuple[tuple[Fraction, ...], ...]:

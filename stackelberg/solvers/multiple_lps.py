@@ -75,7 +75,7 @@ def multiple_lps(game: BayesianStackelbergGame, *, time_limit: float | None = No
     for r, (l, k) in enumerate(row_keys):
         C = game.follower_payoffs[l] / scale[l]
         blocks[:, r, :] = (C[:, profiles[:, l]] - C[:, [k]]).T
-    replies_beat = sparse.block_diag(list(blocks), format="csr")
+    replies_beat = sparse.block_diag([sparse.csr_array(block) for block in blocks], format="csr")
 
     x = cp.Variable(count * rows, nonneg=True)
     total = cp.sum(x) == 1
