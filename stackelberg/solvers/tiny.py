@@ -1,19 +1,19 @@
 """Kernels for very many small games: exact, without allocation, one game after the other.
 
-Every game is first scaled (:func:`scale_game`): leader payoffs are weighted by the prior, and payoffs divided
-by their scale, so that one tolerance serves all.  A type's follower payoffs are taken relative to its first
-reply, which changes no best reply.  Arrays have one row per (type, reply), ``row = type * n + reply``, and one
-column per leader action.
+**Preparation** (:func:`prepare`).  Leader payoffs are weighted by the prior, and all payoffs divided by their
+scale, so that one tolerance serves all; a type's follower payoffs are taken relative to its first reply,
+which changes no best reply.  A reply is dropped if another is strictly better for the type at every pure
+commitment, or never worse for the type nor for the leader.  What is left has one row per (type, reply), types
+by falling leader stakes, ``rows begin[d] .. begin[d + 1] - 1`` for the d-th, and one column per leader action.
 
-**Two leader actions** (:func:`best_breakpoint`).  With :math:`x = (1-s, s)` the leader's value, ties broken in
-its favour, is piecewise linear and upper semicontinuous in s; each piece ends at 0, at 1, or where some
+**Two leader actions** (:func:`best_breakpoint`).  With :math:`x = (1-s, s)` the leader's value, ties broken
+in its favour, is piecewise linear and upper semicontinuous in s; each piece ends at 0, at 1, or where some
 type is indifferent between two replies.  We evaluate it at all of these.
 
-**More** (:func:`depth_first`).  Depth-first search over reply profiles, types with the largest leader stakes
-first.  A partial profile is bounded by the linear program over the commitments at which it is a best reply,
-every open type crediting the leader with its best payoff, action by action; incumbents come from pure
-commitments, the uniform one, and one linear program.  A child is skipped without a linear program if its
-objective has no coefficient above the incumbent, or if its reply is strictly dominated.
+**More** (:func:`depth_first`).  Depth-first search over reply profiles.  A partial profile is bounded by the
+linear program over the commitments at which it is a best reply, every open type crediting the leader with
+its best payoff, action by action; incumbents come from pure commitments, the uniform one, and one linear
+program.  A child whose objective has no coefficient above the incumbent needs no linear program.
 
 **The linear program** (:func:`cone_lp`), :math:`\\max c x` over the simplex and the rows
 :math:`(D_a - D_k) x \\ge 0`, is solved on its dual by a primal simplex: the dual objective falls towards the
@@ -46,219 +46,267 @@ OPTIMAL, EMPTY, CUTOFF, STALLED = 0, 1, 2, 3
 
 
 class Scratch(NamedTuple):
-    """Working arrays of one thread, for games of one shape."""
+    """Working arrays of one thread, for games of one shape; kernels take them one by one, which is faster."""
 
-    V: Floats  # (types * replies, leader actions) leader payoffs, prior included, scaled
-    D: Floats  # (types * replies, leader actions) follower payoffs relative to reply 0, scaled
+    V: Floats  # (rows, leader actions) leader payoffs, prior included, scaled
+    D: Floats  # (rows, leader actions) follower payoffs relative to the first reply, scaled
+    begin: Ints  # (types + 1,) first row of each type, in branching order
+    order: Ints  # (types,) the game's index of the type at each place of that order
+    unit: Floats  # (types,) unit of a type's ties, by the game's index
+    stakes: Floats  # (types,) range of the leader's payoffs, by the game's index
+    keeps: Ints  # (replies,) whether a reply of the type at hand stays
     x: Floats  # (leader actions,) commitment of the last linear program
     best: Floats  # (leader actions,) the incumbent
     own: Floats  # (replies,) follower's payoffs at a commitment
+    profile: Ints  # (types,) row played by each type
+    best_profile: Ints  # (types,)
     objective: Floats  # (leader actions,)
     inverse: Floats  # (leader actions, leader actions) basis inverse of the dual
     levels: Floats  # (leader actions,) basic variables of the dual
+    nudge: Floats  # (leader actions,) upward perturbation of its objective: no cycling, and bounds stay valid
     column: Floats  # (leader actions,) entering column
     rate: Floats  # (leader actions,) entering column in the basis
     committed: Floats  # (types + 1, leader actions) payoffs of the types fixed so far
     promised: Floats  # (types + 1, leader actions) most that the open types can add
-    stakes: Floats  # (types,) range of the leader's payoffs
-    order: Ints  # (types,) order of branching
-    reply: Ints  # (types,) reply of the type at each depth
-    profile: Ints  # (types,) replies of an evaluation, by type
-    incumbent_profile: Ints  # (types,)
 
 
 @inner
 def new_scratch(K: int, m: int, n: int) -> Scratch:
     """Allocate for games of K types, m leader actions and n replies."""
     return Scratch(
-        np.empty((K * n, m)),
-        np.empty((K * n, m)),
-        np.empty(m),
-        np.empty(m),
-        np.empty(n),
-        np.empty(m),
-        np.empty((m, m)),
-        np.empty(m),
-        np.empty(m),
-        np.empty(m),
-        np.empty((K + 1, m)),
-        np.empty((K + 1, m)),
-        np.empty(K),
-        np.empty(K, np.int64),
-        np.empty(K, np.int64),
-        np.empty(K, np.int64),
-        np.empty(K, np.int64),
+        V=np.empty((K * n, m)),
+        D=np.empty((K * n, m)),
+        begin=np.empty(K + 1, np.int64),
+        order=np.empty(K, np.int64),
+        unit=np.empty(K),
+        stakes=np.empty(K),
+        keeps=np.empty(n, np.int64),
+        x=np.empty(m),
+        best=np.empty(m),
+        own=np.empty(n),
+        profile=np.empty(K, np.int64),
+        best_profile=np.empty(K, np.int64),
+        objective=np.empty(m),
+        inverse=np.empty((m, m)),
+        levels=np.empty(m),
+        nudge=PERTURBATION * (1.0 + 0.6180339887 * np.arange(1, m + 1) % 1.0),
+        column=np.empty(m),
+        rate=np.empty(m),
+        committed=np.empty((K + 1, m)),
+        promised=np.empty((K + 1, m)),
     )
 
 
 @inner
-def follower_scale(C: Floats) -> float:
-    """Unit of a type's ties, from its payoffs (leader actions, replies): ``response.payoff_scale``."""
-    m, n = C.shape
-    stakes = 0.0
-    largest = 0.0
-    for i in range(m):
-        low = C[i, 0]
-        high = low
-        for j in range(1, n):
-            low = min(low, C[i, j])
-            high = max(high, C[i, j])
-        stakes = max(stakes, high - low)
-        largest = max(largest, max(high, -low))
-    return max(stakes, STAKES_FLOOR * largest)
+def measure(R: Floats, C: Floats, prior: Floats, g: int, order: Ints, unit: Floats, stakes: Floats) -> float:
+    """Order the types by the leader's stakes, fill the units of their ties; returns the leader's scale."""
+    _, K, m, n = R.shape
+    leader_scale = 0.0
+    for l in range(K):
+        least = R[g, l, 0, 0]
+        most = least
+        widest = 0.0
+        largest = 0.0
+        for i in range(m):
+            low = C[g, l, i, 0]
+            high = low
+            for j in range(n):
+                least = min(least, R[g, l, i, j])
+                most = max(most, R[g, l, i, j])
+                low = min(low, C[g, l, i, j])
+                high = max(high, C[g, l, i, j])
+            widest = max(widest, high - low)
+            largest = max(largest, max(high, -low))
+        leader_scale = max(leader_scale, max(most, -least))
+        unit[l] = max(widest, STAKES_FLOOR * largest)
+        stakes[l] = prior[g, l] * (most - least)
+        d = l
+        while d > 0 and stakes[order[d - 1]] < stakes[l]:
+            order[d] = order[d - 1]
+            d -= 1
+        order[d] = l
+    return leader_scale
 
 
 @inner
-def scale_game(R: Floats, C: Floats, prior: Floats, V: Floats, D: Floats) -> None:
-    """Fill V and D from a game's payoffs (types, leader actions, replies)."""
-    K, m, n = R.shape
-    largest = 0.0
-    for l in range(K):
-        for i in range(m):
-            for j in range(n):
-                largest = max(largest, abs(R[l, i, j]))
-    leader_unit = 1.0 / largest if largest > 0.0 else 1.0
-    for l in range(K):
-        scale = follower_scale(C[l])
-        unit = 1.0 / scale if scale > 0.0 else 1.0
-        weight = prior[l] * leader_unit
-        for i in range(m):
-            first = C[l, i, 0]
-            for j in range(n):
-                V[l * n + j, i] = weight * R[l, i, j]
-                D[l * n + j, i] = unit * (C[l, i, j] - first)
+def mark_redundant(first: int, last: int, V: Floats, D: Floats, keeps: Ints) -> None:
+    """Set ``keeps`` to 0 for the rows of one type that another row makes dispensable, to 1 for the others."""
+    m = V.shape[1]
+    for j in range(last - first):
+        keeps[j] = 1
+    for j in range(first, last):
+        for k in range(first, j):
+            least = D[k, 0] - D[j, 0]  # what the type gains by k over j: range over pure commitments
+            most = least
+            for i in range(1, m):
+                gain = D[k, i] - D[j, i]
+                least = min(least, gain)
+                most = max(most, gain)
+            if least > SEARCH_TIE or (least >= 0.0 and pays_as_well(k, j, V)):
+                keeps[j - first] = 0
+            elif most < -SEARCH_TIE or (most <= 0.0 and pays_as_well(j, k, V)):
+                keeps[k - first] = 0
 
 
 @inner
-def value_at(x: Floats, w: Scratch, n: int, profile: Ints) -> float:
-    """Leader's scaled value at a commitment, ties for the leader; fills the profile."""
+def pays_as_well(k: int, j: int, V: Floats) -> bool:
+    """Whether row k gives the leader no less than row j at every pure commitment."""
+    for i in range(V.shape[1]):
+        if V[k, i] < V[j, i]:
+            return False
+    return True
+
+
+@inner
+def prepare(
+    R: Floats,
+    C: Floats,
+    prior: Floats,
+    g: int,
+    V: Floats,
+    D: Floats,
+    begin: Ints,
+    order: Ints,
+    unit: Floats,
+    stakes: Floats,
+    keeps: Ints,
+) -> None:
+    """Scale game g, order its types and drop redundant replies."""
+    _, K, m, n = R.shape
+    leader_scale = measure(R, C, prior, g, order, unit, stakes)
+    row = 0
+    for d in range(K):
+        l = order[d]
+        begin[d] = row
+        weight = prior[g, l] / leader_scale if leader_scale > 0.0 else 0.0
+        factor = 1.0 / unit[l] if unit[l] > 0.0 else 1.0
+        for i in range(m):
+            first = C[g, l, i, 0]
+            for j in range(n):
+                V[row + j, i] = weight * R[g, l, i, j]
+                D[row + j, i] = factor * (C[g, l, i, j] - first)
+        # Rows are judged against all others before any is dropped; moving them up keeps their order.
+        mark_redundant(row, row + n, V, D, keeps)
+        kept = 0
+        for j in range(n):
+            if keeps[j] == 1:
+                if kept < j:
+                    for i in range(m):
+                        V[row + kept, i] = V[row + j, i]
+                        D[row + kept, i] = D[row + j, i]
+                kept += 1
+        row += kept
+    begin[K] = row
+
+
+@inner
+def value_at(x: Floats, V: Floats, D: Floats, begin: Ints, own: Floats, profile: Ints) -> float:
+    """Leader's scaled value at a commitment, ties for the leader; fills the rows played."""
     m = x.size
     total = 0.0
-    for l in range(profile.size):
-        b = l * n
-        highest = 0.0  # reply 0 has payoff 0
-        for j in range(n):
+    for d in range(profile.size):
+        first = begin[d]
+        highest = 0.0
+        for row in range(first, begin[d + 1]):
             a = 0.0
             for i in range(m):
-                a += w.D[b + j, i] * x[i]
-            w.own[j] = a
-            highest = max(highest, a)
-        chosen = -1
+                a += D[row, i] * x[i]
+            own[row - first] = a
+            if row == first or a > highest:
+                highest = a
         most = 0.0
-        for j in range(n):
-            if w.own[j] >= highest - SEARCH_TIE:
+        chosen = -1
+        for row in range(first, begin[d + 1]):
+            if own[row - first] >= highest - SEARCH_TIE:
                 a = 0.0
                 for i in range(m):
-                    a += w.V[b + j, i] * x[i]
+                    a += V[row, i] * x[i]
                 if chosen < 0 or a > most:
                     most = a
-                    chosen = j
-        profile[l] = chosen
+                    chosen = row
+        profile[d] = chosen
         total += most
     return total
 
 
 @inner
-def keep(x: Floats, total: float, w: Scratch) -> float:
-    """Make x the incumbent."""
-    for i in range(x.size):
-        w.best[i] = x[i]
-    for l in range(w.profile.size):
-        w.incumbent_profile[l] = w.profile[l]
+def value_at_pure(i: int, V: Floats, D: Floats, begin: Ints, profile: Ints) -> float:
+    """The same at a pure commitment."""
+    total = 0.0
+    for d in range(profile.size):
+        chosen = begin[d]
+        highest = D[chosen, i]
+        for row in range(chosen + 1, begin[d + 1]):
+            highest = max(highest, D[row, i])
+        most = -np.inf
+        for row in range(begin[d], begin[d + 1]):
+            if D[row, i] >= highest - SEARCH_TIE and V[row, i] > most:
+                most = V[row, i]
+                chosen = row
+        profile[d] = chosen
+        total += most
     return total
 
 
 @inner
-def best_breakpoint(w: Scratch, K: int, n: int) -> None:
-    """Two leader actions: the best of both pure commitments and all indifference points, into ``w.best``."""
-    x = w.x
-    x[0], x[1] = 1.0, 0.0
-    incumbent = keep(x, value_at(x, w, n, w.profile), w)
-    x[0], x[1] = 0.0, 1.0
-    total = value_at(x, w, n, w.profile)
+def copy(source: Floats, target: Floats) -> None:
+    """Copy a vector; slices cost more."""
+    for i in range(source.size):
+        target[i] = source[i]
+
+
+@inner
+def best_breakpoint(
+    V: Floats, D: Floats, begin: Ints, own: Floats, profile: Ints, x: Floats, best: Floats
+) -> None:
+    """Two leader actions: the best of both pure commitments and all indifference points, into ``best``."""
+    best[0], best[1] = 1.0, 0.0
+    incumbent = value_at_pure(0, V, D, begin, profile)
+    total = value_at_pure(1, V, D, begin, profile)
     if total > incumbent:
-        incumbent = keep(x, total, w)
-    for l in range(K):
-        for j in range(l * n, l * n + n):
-            for k in range(l * n, j):
-                at_0 = w.D[j, 0] - w.D[k, 0]
-                at_1 = w.D[j, 1] - w.D[k, 1]
+        incumbent = total
+        best[0], best[1] = 0.0, 1.0
+    for d in range(profile.size):
+        for j in range(begin[d], begin[d + 1]):
+            for k in range(begin[d], j):
+                at_0 = D[j, 0] - D[k, 0]
+                at_1 = D[j, 1] - D[k, 1]
                 if at_0 * at_1 >= 0.0:
                     continue
                 x[1] = at_0 / (at_0 - at_1)
                 x[0] = 1.0 - x[1]
-                level = w.D[j, 0] * x[0] + w.D[j, 1] * x[1] + SEARCH_TIE
+                level = D[j, 0] * x[0] + D[j, 1] * x[1] + SEARCH_TIE
                 is_best = True  # a point where the pair is beaten ends no piece
-                for q in range(l * n, l * n + n):
-                    if w.D[q, 0] * x[0] + w.D[q, 1] * x[1] > level:
+                for q in range(begin[d], begin[d + 1]):
+                    if D[q, 0] * x[0] + D[q, 1] * x[1] > level:
                         is_best = False
                         break
-                if not is_best:
-                    continue
-                total = value_at(x, w, n, w.profile)
-                if total > incumbent:
-                    incumbent = keep(x, total, w)
+                if is_best:
+                    total = value_at(x, V, D, begin, own, profile)
+                    if total > incumbent:
+                        incumbent = total
+                        copy(x, best)
 
 
 @inner
-def cone_lp(c: Floats, types: Ints, replies: Ints, depth: int, n: int, cutoff: float, w: Scratch) -> int:
-    """Maximise c x over the commitments at which ``types[:depth]`` play ``replies[:depth]``; x into ``w.x``.
-
-    The dual is min t subject to t >= c_i + sum of u (D_a - D_k)_i; its basis starts with t in the row of
-    the largest c, where it stays, and slacks elsewhere.  Row ``top`` of the basis inverse is the primal x.
-    """
+def start_basis(c: Floats, nudge: Floats, inverse: Floats, levels: Floats) -> int:
+    """Basis of the dual at the best pure commitment, which is returned."""
     m = c.size
-    inverse, levels, column, rate, x = w.inverse, w.levels, w.column, w.rate, w.x
-    fraction = 0.6180339887
     top = 0
+    highest = 0.0
     for i in range(m):
-        fraction = (fraction * 997.0) % 1.0  # a fixed pseudo-random upward perturbation: no cycling, valid bounds
-        rate[i] = c[i] + PERTURBATION * (1.0 + fraction)
-        if rate[i] > rate[top]:
+        levels[i] = c[i] + nudge[i]
+        if i == 0 or levels[i] > highest:
+            highest = levels[i]
             top = i
     for r in range(m):
         for i in range(m):
             inverse[r, i] = 0.0
         inverse[r, r] = -1.0
         inverse[r, top] = 1.0
-        levels[r] = rate[top] - rate[r]
-    levels[top] = rate[top]
-    for _ in range(60 + 12 * m):
-        if levels[top] <= cutoff:
-            return CUTOFF
-        lowest = -SEARCH_TIE
-        entering = -1
-        better = -1
-        for i in range(m):
-            x[i] = inverse[top, i]
-            if x[i] < lowest:
-                lowest = x[i]
-                entering = i
-        for d in range(depth):
-            b = types[d] * n
-            own = 0.0
-            for i in range(m):
-                own += w.D[b + replies[d], i] * x[i]
-            for k in range(b, b + n):
-                slack = own
-                for i in range(m):
-                    slack -= w.D[k, i] * x[i]
-                if slack < lowest:
-                    lowest = slack
-                    entering = b + replies[d]
-                    better = k
-        if entering < 0:
-            return OPTIMAL
-        if better < 0:
-            for i in range(m):
-                column[i] = 0.0
-            column[entering] = -1.0
-        else:
-            for i in range(m):
-                column[i] = w.D[better, i] - w.D[entering, i]
-        if not pivot(inverse, levels, column, rate, top):
-            return EMPTY
-    return STALLED
+        levels[r] = highest - levels[r]
+    levels[top] = highest
+    return top
 
 
 @inner
@@ -293,6 +341,94 @@ def pivot(inverse: Floats, levels: Floats, column: Floats, rate: Floats, top: in
 
 
 @inner
+def most_violated(x: Floats, rows: Ints, depth: int, D: Floats, begin: Ints) -> tuple[int, int]:
+    """Most violated row at x: (i, -1) for x_i >= 0, (a, k) for "row a is at least as good as row k", (-1, -1)."""
+    m = x.size
+    lowest = -SEARCH_TIE
+    entering = -1
+    better = -1
+    for i in range(m):
+        if x[i] < lowest:
+            lowest = x[i]
+            entering = i
+    for d in range(depth):
+        row = rows[d]
+        own = 0.0
+        for i in range(m):
+            own += D[row, i] * x[i]
+        for k in range(begin[d], begin[d + 1]):
+            slack = own
+            for i in range(m):
+                slack -= D[k, i] * x[i]
+            if slack < lowest:
+                lowest = slack
+                entering = row
+                better = k
+    return entering, better
+
+
+@inner
+def most_violated_pure(i: int, rows: Ints, depth: int, D: Floats, begin: Ints) -> tuple[int, int]:
+    """The same at a pure commitment."""
+    lowest = -SEARCH_TIE
+    entering = -1
+    better = -1
+    for d in range(depth):
+        own = D[rows[d], i]
+        for k in range(begin[d], begin[d + 1]):
+            if own - D[k, i] < lowest:
+                lowest = own - D[k, i]
+                entering = rows[d]
+                better = k
+    return entering, better
+
+
+@inner
+def cone_lp(
+    c: Floats,
+    rows: Ints,
+    depth: int,
+    cutoff: float,
+    D: Floats,
+    begin: Ints,
+    x: Floats,
+    nudge: Floats,
+    inverse: Floats,
+    levels: Floats,
+    column: Floats,
+    rate: Floats,
+) -> int:
+    """Maximise c x over the commitments at which the first ``depth`` types play ``rows``; optimum into x.
+
+    The dual is min t subject to t >= c_i + sum of u (D_a - D_k)_i.  Its basis holds t in row ``top`` for
+    ever, and slacks or multipliers u elsewhere; row ``top`` of the basis inverse is the primal x.
+    """
+    m = c.size
+    top = start_basis(c, nudge, inverse, levels)
+    for iteration in range(60 + 12 * m):
+        if levels[top] <= cutoff:
+            return CUTOFF
+        for i in range(m):
+            x[i] = inverse[top, i]
+        if iteration == 0:
+            entering, better = most_violated_pure(top, rows, depth, D, begin)
+        else:
+            entering, better = most_violated(x, rows, depth, D, begin)
+        if entering < 0:
+            return OPTIMAL
+        if better < 0:
+            for i in range(m):
+                column[i] = 0.0
+            column[entering] = -1.0
+        else:
+            for i in range(m):
+                column[i] = D[better, i] - D[entering, i]
+        if not pivot(inverse, levels, column, rate, top):
+            return EMPTY
+    return STALLED
+
+
+@inner
 def normalise(x: Floats, c: Floats) -> float:
     """Clip rounding below zero, rescale to one, and return c x."""
     total = 0.0
@@ -307,139 +443,166 @@ def normalise(x: Floats, c: Floats) -> float:
 
 
 @inner
-def start(w: Scratch, K: int, m: int, n: int) -> float:
+def start(
+    V: Floats,
+    D: Floats,
+    begin: Ints,
+    own: Floats,
+    profile: Ints,
+    best_profile: Ints,
+    x: Floats,
+    best: Floats,
+    objective: Floats,
+    nudge: Floats,
+    inverse: Floats,
+    levels: Floats,
+    column: Floats,
+    rate: Floats,
+) -> float:
     """First incumbent: the best of the pure commitments and the uniform one, improved by its profile's LP."""
+    K, m = profile.size, x.size
     incumbent = 0.0
+    chosen = -1
     for z in range(m + 1):
-        for i in range(m):
-            w.x[i] = 1.0 / m if z == m else (1.0 if i == z else 0.0)
-        total = value_at(w.x, w, n, w.profile)
+        if z < m:
+            total = value_at_pure(z, V, D, begin, profile)
+        else:
+            for i in range(m):
+                x[i] = 1.0 / m
+            total = value_at(x, V, D, begin, own, profile)
         if z == 0 or total > incumbent:
-            incumbent = keep(w.x, total, w)
-    for l in range(K):
-        w.order[l] = l
+            incumbent = total
+            chosen = z
+            for d in range(K):
+                best_profile[d] = profile[d]
     for i in range(m):
-        w.objective[i] = 0.0
-        for l in range(K):
-            w.objective[i] += w.V[l * n + w.incumbent_profile[l], i]
+        best[i] = 1.0 / m if chosen == m else 0.0
+    if chosen < m:
+        best[chosen] = 1.0
+    for i in range(m):
+        objective[i] = 0.0
+        for d in range(K):
+            objective[i] += V[best_profile[d], i]
     cutoff = incumbent + IMPROVEMENT
-    if cone_lp(w.objective, w.order, w.incumbent_profile, K, n, cutoff, w) == OPTIMAL:
-        total = normalise(w.x, w.objective)
+    ended = cone_lp(objective, best_profile, K, cutoff, D, begin, x, nudge, inverse, levels, column, rate)
+    if ended == OPTIMAL:
+        total = normalise(x, objective)
         if total > incumbent:
-            incumbent = keep(w.x, total, w)
+            incumbent = total
+            copy(x, best)
     return incumbent
 
 
 @inner
-def order_types(w: Scratch, K: int, m: int, n: int) -> None:
-    """Branch on types by falling leader stakes; ``promised[d]`` is what types d, d+1, ... add at most."""
-    for l in range(K):
-        low = w.V[l * n, 0]
-        high = low
-        for row in range(l * n, l * n + n):
-            for i in range(m):
-                low = min(low, w.V[row, i])
-                high = max(high, w.V[row, i])
-        w.stakes[l] = high - low
-        d = l
-        while d > 0 and w.stakes[w.order[d - 1]] < w.stakes[l]:
-            w.order[d] = w.order[d - 1]
-            d -= 1
-        w.order[d] = l
+def promise(V: Floats, begin: Ints, promised: Floats) -> None:
+    """``promised[d]``: the most that types d, d + 1, ... add to the leader's payoff, action by action."""
+    K = begin.size - 1
+    m = V.shape[1]
     for i in range(m):
-        w.promised[K, i] = 0.0
-        w.committed[0, i] = 0.0
+        promised[K, i] = 0.0
     for d in range(K - 1, -1, -1):
-        b = w.order[d] * n
         for i in range(m):
-            most = w.V[b, i]
-            for row in range(b + 1, b + n):
-                most = max(most, w.V[row, i])
-            w.promised[d, i] = w.promised[d + 1, i] + most
+            most = V[begin[d], i]
+            for row in range(begin[d] + 1, begin[d + 1]):
+                most = max(most, V[row, i])
+            promised[d, i] = promised[d + 1, i] + most
 
 
 @inner
-def is_dominated(row: int, b: int, n: int, m: int, D: Floats) -> bool:
-    """Whether another reply of the same type is strictly better at every pure commitment."""
-    for k in range(b, b + n):
-        if k == row:
-            continue
-        dominated = True
-        for i in range(m):
-            if D[k, i] <= D[row, i] + SEARCH_TIE:
-                dominated = False
-                break
-        if dominated:
-            return True
-    return False
-
-
-@inner
-def depth_first(w: Scratch, K: int, m: int, n: int, limit: int) -> int:
-    """Search all reply profiles, the incumbent into ``w.best``; returns linear programs solved, -1 at the limit."""
-    incumbent = start(w, K, m, n)
-    order_types(w, K, m, n)
+def depth_first(
+    limit: int,
+    V: Floats,
+    D: Floats,
+    begin: Ints,
+    own: Floats,
+    rows: Ints,
+    best_profile: Ints,
+    x: Floats,
+    best: Floats,
+    objective: Floats,
+    committed: Floats,
+    promised: Floats,
+    nudge: Floats,
+    inverse: Floats,
+    levels: Floats,
+    column: Floats,
+    rate: Floats,
+) -> int:
+    """Search all profiles, the optimum into ``best``; returns linear programs solved, -1 where cut short."""
+    K, m = rows.size, x.size
+    incumbent = start(
+        V, D, begin, own, rows, best_profile, x, best, objective, nudge, inverse, levels, column, rate
+    )
+    promise(V, begin, promised)
+    for i in range(m):
+        committed[0, i] = 0.0
     programs = 0
+    complete = True
     d = 0
-    w.reply[0] = -1
+    rows[0] = begin[0] - 1
     while d >= 0:
-        w.reply[d] += 1
-        if w.reply[d] >= n:
+        rows[d] += 1
+        row = rows[d]
+        if row == begin[d + 1]:
             d -= 1
             continue
-        b = w.order[d] * n
-        row = b + w.reply[d]
         largest = 0.0
         for i in range(m):
-            w.committed[d + 1, i] = w.committed[d, i] + w.V[row, i]
-            w.objective[i] = w.committed[d + 1, i] + w.promised[d + 1, i]
-            if i == 0 or w.objective[i] > largest:
-                largest = w.objective[i]
-        if largest <= incumbent + IMPROVEMENT or is_dominated(row, b, n, m, w.D):
+            committed[d + 1, i] = committed[d, i] + V[row, i]
+            objective[i] = committed[d + 1, i] + promised[d + 1, i]
+            if i == 0 or objective[i] > largest:
+                largest = objective[i]
+        cutoff = incumbent + IMPROVEMENT
+        if largest <= cutoff:
             continue
         if programs >= limit:
             return -1
         programs += 1
-        ended = cone_lp(w.objective, w.order, w.reply, d + 1, n, incumbent + IMPROVEMENT, w)
+        ended = cone_lp(objective, rows, d + 1, cutoff, D, begin, x, nudge, inverse, levels, column, rate)
         if ended == EMPTY or ended == CUTOFF:
             continue
         if d < K - 1:
             d += 1
-            w.reply[d] = -1
+            rows[d] = begin[d] - 1
         elif ended == OPTIMAL:
-            total = normalise(w.x, w.objective)
+            total = normalise(x, objective)
             if total > incumbent:
-                incumbent = keep(w.x, total, w)
-    return programs
+                incumbent = total
+                copy(x, best)
+        else:
+            complete = False
+    return programs if complete else -1
 
 
 @inner
-def settle(R: Floats, C: Floats, prior: Floats, x: Floats, own: Floats, replies: Ints) -> float:
+def settle(
+    R: Floats, C: Floats, prior: Floats, g: int, x: Floats, unit: Floats, own: Floats, replies: Ints
+) -> float:
     """Replies at x by the tie rule, from the payoffs as given, and the leader's value in utils."""
-    K, m, n = R.shape
+    _, K, m, n = R.shape
     value = 0.0
     for l in range(K):
         highest = 0.0
         for j in range(n):
             a = 0.0
             for i in range(m):
-                a += C[l, i, j] * x[i]
+                a += C[g, l, i, j] * x[i]
             own[j] = a
             if j == 0 or a > highest:
                 highest = a
-        highest -= RULE_TIE * follower_scale(C[l])
+        highest -= RULE_TIE * unit[l]
         chosen = -1
         most = 0.0
         for j in range(n):
             if own[j] >= highest:
                 a = 0.0
                 for i in range(m):
-                    a += R[l, i, j] * x[i]
+                    a += R[g, l, i, j] * x[i]
                 if chosen < 0 or a > most:
                     most = a
                     chosen = j
-        replies[l] = chosen
-        value += prior[l] * most
+        replies[g, l] = chosen
+        value += prior[g, l] * most
     return value
 
 
@@ -463,16 +626,44 @@ def solve_games(
     """
     _, K, m, n = R.shape
     w = new_scratch(K, m, n)
-    for b in range(first, last):
-        programs[b] = 0
+    V, D, begin, order, unit, stakes, keeps = w.V, w.D, w.begin, w.order, w.unit, w.stakes, w.keeps
+    own, profile, best_profile, x, best, objective = (
+        w.own,
+        w.profile,
+        w.best_profile,
+        w.x,
+        w.best,
+        w.objective,
+    )
+    committed, promised, nudge = w.committed, w.promised, w.nudge
+    inverse, levels, column, rate = w.inverse, w.levels, w.column, w.rate
+    for g in range(first, last):
+        prepare(R, C, prior, g, V, D, begin, order, unit, stakes, keeps)
+        programs[g] = 0
         if m == 1:
-            w.best[0] = 1.0
+            best[0] = 1.0
+        elif m == 2:
+            best_breakpoint(V, D, begin, own, profile, x, best)
         else:
-            scale_game(R[b], C[b], prior[b], w.V, w.D)
-            if m == 2:
-                best_breakpoint(w, K, n)
-            else:
-                programs[b] = depth_first(w, K, m, n, limit)
+            programs[g] = depth_first(
+                limit,
+                V,
+                D,
+                begin,
+                own,
+                profile,
+                best_profile,
+                x,
+                best,
+                objective,
+                committed,
+                promised,
+                nudge,
+                inverse,
+                levels,
+                column,
+                rate,
+            )
         for i in range(m):
-            strategy[b, i] = w.best[i]
-        value[b] = settle(R[b], C[b], prior[b], w.best, w.own, replies[b])
+            strategy[g, i] = best[i]
+        value[g] = settle(R, C, prior, g, best, unit, own, replies)
