@@ -64,7 +64,7 @@ def compile_kernels(module: ModuleType) -> None:
 
 @contextmanager
 def announced(what: str) -> Iterator[None]:
-    """Say on stderr that a compilation has started, should one start inside; a load from the cache is silent."""
+    """Say on stderr that something compiles, if it does; a load from the cache is silent."""
     from numba.core import event
 
     class Announcement(event.Listener):

@@ -3,8 +3,11 @@
 **Preparation** (:func:`prepare`).  Leader payoffs are weighted by the prior, and all payoffs divided by their
 scale, so that one tolerance serves all; a type's follower payoffs are taken relative to its first reply,
 which changes no best reply.  A reply is dropped if another is strictly better for the type at every pure
-commitment, or never worse for the type nor for the leader.  What is left has one row per (type, reply), types
-by falling leader stakes, ``rows begin[d] .. begin[d + 1] - 1`` for the d-th, and one column per leader action.
+commitment, or never worse for the type nor for the leader.  What is left has one row per (type, reply),
+types by falling leader stakes, ``rows begin[d] .. begin[d + 1] - 1`` for the d-th, replies that promise the
+leader most first; and one column per leader action.
+
+All of it is one file because numba's disk cache watches one file's time stamp.
 
 **Two leader actions** (:func:`best_breakpoint`).  With :math:`x = (1-s, s)` the leader's value, ties broken
 in its favour, is piecewise linear and upper semicontinuous in s; each piece ends at 0, at 1, or where some
@@ -12,16 +15,14 @@ type is indifferent between two replies.  We evaluate it at all of these.
 
 **More** (:func:`depth_first`).  Depth-first search over reply profiles.  A partial profile is bounded by the
 linear program over the commitments at which it is a best reply, every open type crediting the leader with
-its best payoff, action by action; incumbents come from pure commitments, the uniform one, and one linear
-program.  A child whose objective has no coefficient above the incumbent needs no linear program.
+its best payoff, action by action; the first incumbent is the best pure commitment.  A child whose objective
+has no coefficient above the incumbent needs no linear program.
 
 **The linear program** (:func:`cone_lp`), :math:`\\max c x` over the simplex and the rows
 :math:`(D_a - D_k) x \\ge 0`, is solved on its dual by a primal simplex: the dual objective falls towards the
 optimum, so every iterate is a valid bound and the search stops as soon as it is below the incumbent; rows are
 priced as they are violated; no phase 1 is needed.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,65 +37,13 @@ SEARCH_TIE = 1e-10
 RULE_TIE = 1e-9
 """The tie rule's own tolerance, :data:`stackelberg.response.TIE_TOLERANCE`; a test compares them."""
 STAKES_FLOOR = 1e-5
-"""Smallest unit of ties as a share of the largest payoff: that of :func:`stackelberg.response.payoff_scale`."""
+"""Smallest unit of ties as a share of the largest payoff, as in :func:`stackelberg.response.payoff_scale`."""
 IMPROVEMENT = 1e-10
 """A node must promise this much more than the incumbent, in scaled leader payoffs."""
 PIVOT = 1e-9
 PERTURBATION = 1e-11
 
-OPTIMAL, EMPTY, CUTOFF, STALLED = 0, 1, 2, 3
-
-
-class Scratch(NamedTuple):
-    """Working arrays of one thread, for games of one shape; kernels take them one by one, which is faster."""
-
-    V: Floats  # (rows, leader actions) leader payoffs, prior included, scaled
-    D: Floats  # (rows, leader actions) follower payoffs relative to the first reply, scaled
-    begin: Ints  # (types + 1,) first row of each type, in branching order
-    order: Ints  # (types,) the game's index of the type at each place of that order
-    unit: Floats  # (types,) unit of a type's ties, by the game's index
-    stakes: Floats  # (types,) range of the leader's payoffs, by the game's index
-    keeps: Ints  # (replies,) whether a reply of the type at hand stays
-    x: Floats  # (leader actions,) commitment of the last linear program
-    best: Floats  # (leader actions,) the incumbent
-    own: Floats  # (replies,) follower's payoffs at a commitment
-    profile: Ints  # (types,) row played by each type
-    best_profile: Ints  # (types,)
-    objective: Floats  # (leader actions,)
-    inverse: Floats  # (leader actions, leader actions) basis inverse of the dual
-    levels: Floats  # (leader actions,) basic variables of the dual
-    nudge: Floats  # (leader actions,) upward perturbation of its objective: no cycling, and bounds stay valid
-    column: Floats  # (leader actions,) entering column
-    rate: Floats  # (leader actions,) entering column in the basis
-    committed: Floats  # (types + 1, leader actions) payoffs of the types fixed so far
-    promised: Floats  # (types + 1, leader actions) most that the open types can add
-
-
-@inner
-def new_scratch(K: int, m: int, n: int) -> Scratch:
-    """Allocate for games of K types, m leader actions and n replies."""
-    return Scratch(
-        V=np.empty((K * n, m)),
-        D=np.empty((K * n, m)),
-        begin=np.empty(K + 1, np.int64),
-        order=np.empty(K, np.int64),
-        unit=np.empty(K),
-        stakes=np.empty(K),
-        keeps=np.empty(n, np.int64),
-        x=np.empty(m),
-        best=np.empty(m),
-        own=np.empty(n),
-        profile=np.empty(K, np.int64),
-        best_profile=np.empty(K, np.int64),
-        objective=np.empty(m),
-        inverse=np.empty((m, m)),
-        levels=np.empty(m),
-        nudge=PERTURBATION * (1.0 + 0.6180339887 * np.arange(1, m + 1) % 1.0),
-        column=np.empty(m),
-        rate=np.empty(m),
-        committed=np.empty((K + 1, m)),
-        promised=np.empty((K + 1, m)),
-    )
+OPTIMAL, STALLED, EMPTY, CUTOFF = 0, 1, 2, 3  # how a linear program ends: only the first two leave a bound
 
 
 @inner
@@ -151,10 +100,31 @@ def mark_redundant(first: int, last: int, V: Floats, D: Floats, keeps: Ints) -> 
 @inner
 def pays_as_well(k: int, j: int, V: Floats) -> bool:
     """Whether row k gives the leader no less than row j at every pure commitment."""
+    pays = True
     for i in range(V.shape[1]):
-        if V[k, i] < V[j, i]:
-            return False
-    return True
+        pays = pays and V[k, i] >= V[j, i]
+    return pays
+
+
+@inner
+def highest_payoff(V: Floats, row: int) -> float:
+    """The most that a reply can give the leader."""
+    most = V[row, 0]
+    for i in range(1, V.shape[1]):
+        most = max(most, V[row, i])
+    return most
+
+
+@inner
+def sort_rows(first: int, last: int, V: Floats, D: Floats) -> None:
+    """Replies that promise the leader most come first: good incumbents early, insertion sort."""
+    for j in range(first + 1, last):
+        row = j
+        while row > first and highest_payoff(V, row) > highest_payoff(V, row - 1):
+            for i in range(V.shape[1]):
+                V[row, i], V[row - 1, i] = V[row - 1, i], V[row, i]
+                D[row, i], D[row - 1, i] = D[row - 1, i], D[row, i]
+            row -= 1
 
 
 @inner
@@ -195,6 +165,7 @@ def prepare(
                         V[row + kept, i] = V[row + j, i]
                         D[row + kept, i] = D[row + j, i]
                 kept += 1
+        sort_rows(row, row + kept, V, D)
         row += kept
     begin[K] = row
 
@@ -240,9 +211,9 @@ def value_at_pure(i: int, V: Floats, D: Floats, begin: Ints, profile: Ints) -> f
             highest = max(highest, D[row, i])
         most = -np.inf
         for row in range(begin[d], begin[d + 1]):
-            if D[row, i] >= highest - SEARCH_TIE and V[row, i] > most:
-                most = V[row, i]
-                chosen = row
+            improves = (D[row, i] >= highest - SEARCH_TIE) & (V[row, i] > most)  # & costs no branch
+            most = V[row, i] if improves else most
+            chosen = row if improves else chosen
         profile[d] = chosen
         total += most
     return total
@@ -260,12 +231,7 @@ def best_breakpoint(
     V: Floats, D: Floats, begin: Ints, own: Floats, profile: Ints, x: Floats, best: Floats
 ) -> None:
     """Two leader actions: the best of both pure commitments and all indifference points, into ``best``."""
-    best[0], best[1] = 1.0, 0.0
-    incumbent = value_at_pure(0, V, D, begin, profile)
-    total = value_at_pure(1, V, D, begin, profile)
-    if total > incumbent:
-        incumbent = total
-        best[0], best[1] = 0.0, 1.0
+    incumbent = best_pure_commitment(V, D, begin, profile, best)
     for d in range(profile.size):
         for j in range(begin[d], begin[d + 1]):
             for k in range(begin[d], j):
@@ -289,24 +255,41 @@ def best_breakpoint(
 
 
 @inner
-def start_basis(c: Floats, nudge: Floats, inverse: Floats, levels: Floats) -> int:
-    """Basis of the dual at the best pure commitment, which is returned."""
-    m = c.size
+def best_pure(c: Floats, nudge: Floats, levels: Floats) -> int:
+    """Best pure commitment; ``levels``: its perturbed worth, and by how much it beats the others."""
     top = 0
     highest = 0.0
-    for i in range(m):
+    for i in range(c.size):
         levels[i] = c[i] + nudge[i]
         if i == 0 or levels[i] > highest:
             highest = levels[i]
             top = i
+    for r in range(c.size):
+        levels[r] = highest - levels[r]
+    levels[top] = highest
+    return top
+
+
+@inner
+def first_bound(column: Floats, levels: Floats, top: int) -> float:
+    """What the dual comes down to by its first pivot, before any basis is built; -inf if unbounded."""
+    step = np.inf
+    for r in range(column.size):
+        speed = column[top] - column[r]
+        if speed > PIVOT:
+            step = min(step, levels[r] / speed)
+    return levels[top] - column[top] * step
+
+
+@inner
+def pure_basis(top: int, inverse: Floats) -> None:
+    """Basis inverse of the dual at a pure commitment."""
+    m = inverse.shape[0]
     for r in range(m):
         for i in range(m):
             inverse[r, i] = 0.0
         inverse[r, r] = -1.0
         inverse[r, top] = 1.0
-        levels[r] = highest - levels[r]
-    levels[top] = highest
-    return top
 
 
 @inner
@@ -342,7 +325,7 @@ def pivot(inverse: Floats, levels: Floats, column: Floats, rate: Floats, top: in
 
 @inner
 def most_violated(x: Floats, rows: Ints, depth: int, D: Floats, begin: Ints) -> tuple[int, int]:
-    """Most violated row at x: (i, -1) for x_i >= 0, (a, k) for "row a is at least as good as row k", (-1, -1)."""
+    """Most violated at x: (i, -1) for x_i >= 0, (a, k) for "row a is no worse than row k", else (-1, -1)."""
     m = x.size
     lowest = -SEARCH_TIE
     entering = -1
@@ -404,27 +387,32 @@ def cone_lp(
     ever, and slacks or multipliers u elsewhere; row ``top`` of the basis inverse is the primal x.
     """
     m = c.size
-    top = start_basis(c, nudge, inverse, levels)
-    for iteration in range(60 + 12 * m):
+    top = best_pure(c, nudge, levels)
+    entering, better = most_violated_pure(top, rows, depth, D, begin)
+    if entering < 0:
+        for i in range(m):
+            x[i] = 0.0
+        x[top] = 1.0
+        return OPTIMAL
+    for i in range(m):
+        column[i] = D[better, i] - D[entering, i]
+    if first_bound(column, levels, top) <= cutoff:
+        return CUTOFF  # half of all programs end here
+    pure_basis(top, inverse)
+    for _ in range(60 + 12 * m):
+        if not pivot(inverse, levels, column, rate, top):
+            return EMPTY
         if levels[top] <= cutoff:
             return CUTOFF
         for i in range(m):
             x[i] = inverse[top, i]
-        if iteration == 0:
-            entering, better = most_violated_pure(top, rows, depth, D, begin)
-        else:
-            entering, better = most_violated(x, rows, depth, D, begin)
+        entering, better = most_violated(x, rows, depth, D, begin)
         if entering < 0:
             return OPTIMAL
+        for i in range(m):
+            column[i] = 0.0 if better < 0 else D[better, i] - D[entering, i]
         if better < 0:
-            for i in range(m):
-                column[i] = 0.0
             column[entering] = -1.0
-        else:
-            for i in range(m):
-                column[i] = D[better, i] - D[entering, i]
-        if not pivot(inverse, levels, column, rate, top):
-            return EMPTY
     return STALLED
 
 
@@ -443,53 +431,17 @@ def normalise(x: Floats, c: Floats) -> float:
 
 
 @inner
-def start(
-    V: Floats,
-    D: Floats,
-    begin: Ints,
-    own: Floats,
-    profile: Ints,
-    best_profile: Ints,
-    x: Floats,
-    best: Floats,
-    objective: Floats,
-    nudge: Floats,
-    inverse: Floats,
-    levels: Floats,
-    column: Floats,
-    rate: Floats,
-) -> float:
-    """First incumbent: the best of the pure commitments and the uniform one, improved by its profile's LP."""
-    K, m = profile.size, x.size
-    incumbent = 0.0
-    chosen = -1
-    for z in range(m + 1):
-        if z < m:
-            total = value_at_pure(z, V, D, begin, profile)
-        else:
-            for i in range(m):
-                x[i] = 1.0 / m
-            total = value_at(x, V, D, begin, own, profile)
-        if z == 0 or total > incumbent:
-            incumbent = total
-            chosen = z
-            for d in range(K):
-                best_profile[d] = profile[d]
-    for i in range(m):
-        best[i] = 1.0 / m if chosen == m else 0.0
-    if chosen < m:
-        best[chosen] = 1.0
-    for i in range(m):
-        objective[i] = 0.0
-        for d in range(K):
-            objective[i] += V[best_profile[d], i]
-    cutoff = incumbent + IMPROVEMENT
-    ended = cone_lp(objective, best_profile, K, cutoff, D, begin, x, nudge, inverse, levels, column, rate)
-    if ended == OPTIMAL:
-        total = normalise(x, objective)
+def best_pure_commitment(V: Floats, D: Floats, begin: Ints, profile: Ints, best: Floats) -> float:
+    """First incumbent, and its value; a uniform start or a linear program save less than they cost."""
+    incumbent = -np.inf
+    chosen = 0
+    for i in range(best.size):
+        best[i] = 0.0
+        total = value_at_pure(i, V, D, begin, profile)
         if total > incumbent:
             incumbent = total
-            copy(x, best)
+            chosen = i
+    best[chosen] = 1.0
     return incumbent
 
 
@@ -514,9 +466,7 @@ def depth_first(
     V: Floats,
     D: Floats,
     begin: Ints,
-    own: Floats,
     rows: Ints,
-    best_profile: Ints,
     x: Floats,
     best: Floats,
     objective: Floats,
@@ -530,9 +480,7 @@ def depth_first(
 ) -> int:
     """Search all profiles, the optimum into ``best``; returns linear programs solved, -1 where cut short."""
     K, m = rows.size, x.size
-    incumbent = start(
-        V, D, begin, own, rows, best_profile, x, best, objective, nudge, inverse, levels, column, rate
-    )
+    incumbent = best_pure_commitment(V, D, begin, rows, best)
     promise(V, begin, promised)
     for i in range(m):
         committed[0, i] = 0.0
@@ -559,7 +507,7 @@ def depth_first(
             return -1
         programs += 1
         ended = cone_lp(objective, rows, d + 1, cutoff, D, begin, x, nudge, inverse, levels, column, rate)
-        if ended == EMPTY or ended == CUTOFF:
+        if ended >= EMPTY:
             continue
         if d < K - 1:
             d += 1
@@ -619,24 +567,32 @@ def solve_games(
     replies: Ints,
     programs: Ints,
 ) -> None:
-    """Solve games ``first`` to ``last - 1`` of arrays (games, types, leader actions, replies), outputs in place.
+    """Solve games ``first`` to ``last - 1`` of (games, types, leader actions, replies) arrays, in place.
 
     ``programs`` counts linear programs, -1 where a game reached the limit; its outputs are then feasible,
     not optimal.
     """
     _, K, m, n = R.shape
-    w = new_scratch(K, m, n)
-    V, D, begin, order, unit, stakes, keeps = w.V, w.D, w.begin, w.order, w.unit, w.stakes, w.keeps
-    own, profile, best_profile, x, best, objective = (
-        w.own,
-        w.profile,
-        w.best_profile,
-        w.x,
-        w.best,
-        w.objective,
-    )
-    committed, promised, nudge = w.committed, w.promised, w.nudge
-    inverse, levels, column, rate = w.inverse, w.levels, w.column, w.rate
+    # Working arrays, allocated once; kernels take them one by one (a tuple costs a reference count each).
+    V, D = (
+        np.empty((K * n, m)),
+        np.empty((K * n, m)),
+    )  # payoffs of leader and follower, one row per (type, reply)
+    begin, order = np.empty(K + 1, np.int64), np.empty(K, np.int64)  # first row of each type, and which type
+    unit, stakes = (
+        np.empty(K),
+        np.empty(K),
+    )  # unit of a type's ties and the leader's stakes, by the game's index
+    keeps, own = np.empty(n, np.int64), np.empty(n)  # whether a reply stays, what it is worth to the type
+    profile = np.empty(K, np.int64)  # row played by each type
+    x, best, objective = np.empty(m), np.empty(m), np.empty(m)
+    committed, promised = (
+        np.empty((K + 1, m)),
+        np.empty((K + 1, m)),
+    )  # by types fixed, and by open ones at most
+    inverse, levels = np.empty((m, m)), np.empty(m)  # basis inverse and basic variables of the dual
+    column, rate = np.empty(m), np.empty(m)  # entering column, and the same in the basis
+    nudge = PERTURBATION * (1.0 + 0.6180339887 * np.arange(1, m + 1) % 1.0)
     for g in range(first, last):
         prepare(R, C, prior, g, V, D, begin, order, unit, stakes, keeps)
         programs[g] = 0
@@ -650,9 +606,7 @@ def solve_games(
                 V,
                 D,
                 begin,
-                own,
                 profile,
-                best_profile,
                 x,
                 best,
                 objective,
