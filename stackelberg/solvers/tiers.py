@@ -22,6 +22,8 @@ _INNER: dict[str, list[str]] = {}
 _compiled: set[str] = set()
 _lock = threading.Lock()
 
+WRAPPERLESS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 
 def entry[F: Callable[..., Any]](function: F) -> F:
     """Mark a kernel that Python calls: its machine code is cached with all that it calls."""
@@ -50,8 +52,7 @@ def compile_kernels(module: ModuleType) -> None:
         options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
         for name in _INNER.get(module.__name__, []):
             function = getattr(module, name)
-            wrapperless = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-            setattr(module, name, numba.njit(function, **options, **wrapperless))
+            setattr(module, name, numba.njit(function, **options, **WRAPPERLESS))
         for name in _ENTRIES.get(module.__name__, []):
             function = getattr(module, name)
             try:
