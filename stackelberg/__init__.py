@@ -12,10 +12,12 @@ from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError,
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
 from stackelberg.response import best_replies, logit_replies
 from stackelberg.solve import solve
+from stackelberg.solve_batch import BatchEquilibria, solve_batch
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchEquilibria",
     "BayesianStackelbergGame",
     "Certificate",
     "Equilibrium",
@@ -29,4 +31,5 @@ __all__ = [
     "examples",
     "logit_replies",
     "solve",
+    "solve_batch",
 ]

@@ -72,7 +72,7 @@ def cells(game: BayesianStackelbergGame, *, time_limit: float | None = None) -> 
     in_time = True
     if rows == 2:
         (C0, C1), (R0, R1) = ([A @ x for x in (corners[0], corners[-1])] for A in (D, V))
-        with tiers.announced("the sweep over cells"):
+        with tiers.announced(sweep, "the sweep over commitments"):
             _, place = sweep.sweep_pair(C0, C1, R0, R1)
         x = corners[0] + place * (corners[-1] - corners[0])
         segments = 1
@@ -97,7 +97,7 @@ def _sweep_all_lines(
 ) -> tuple[Floats, int, bool]:
     """Sides first, then the types' lines in short blocks, so that it can be interrupted."""
     x = np.full(3, np.nan)
-    with tiers.announced("the sweep over cells"):
+    with tiers.announced(sweep, "the sweep over commitments"):
         best, segments = sweep.sweep_lines(D, V, corners, -1, 0, -np.inf, x)
     first, block = 0, 1
     while first < len(D):

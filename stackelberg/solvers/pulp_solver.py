@@ -125,7 +125,7 @@ def solve_milp(
     return Proposal(
         strategy=strategy / strategy.sum(),
         replies=np.array(
-            [np.argmax([q.value() for q in chosen]) for chosen in milp.reply]
+            [np.argmax([q.value() or 0.0 for q in chosen]) for chosen in milp.reply]
         ),  # one-hot, nearly
         value=float(stats.objective if stats.objective is not None else np.nan),
         bound=bound,

@@ -163,6 +163,48 @@ def sweep_pair(C0: Floats, C1: Floats, R0: Floats, R1: Floats) -> tuple[float, f
 
 
 @inner
+def unit_of_ties(C: Floats, g: int, l: int) -> float:
+    """Largest stake of a type between two replies, with a floor: ``response.payoff_scale``."""
+    widest = 0.0
+    largest = 0.0
+    for i in range(C.shape[2]):
+        low = C[g, l, i, 0]
+        high = low
+        for j in range(C.shape[3]):
+            low = min(low, C[g, l, i, j])
+            high = max(high, C[g, l, i, j])
+        widest = max(widest, high - low)
+        largest = max(largest, max(high, -low))
+    unit = max(widest, 1e-5 * largest)
+    return unit if unit > 0.0 else 1.0
+
+
+@entry
+def sweep_games(R: Floats, C: Floats, prior: Floats, first: int, last: int, strategy: Floats) -> None:
+    """Best commitments of games ``first`` to ``last - 1``; arrays are (games, types, 2, replies)."""
+    _, K, _, n = R.shape
+    C0, C1, R0, R1 = np.empty((K, n)), np.empty((K, n)), np.empty((K, n)), np.empty((K, n))
+    events = np.empty((4, 2 * K * n))
+    for g in range(first, last):
+        largest = 0.0
+        for l in range(K):
+            for i in range(2):
+                for j in range(n):
+                    largest = max(largest, abs(R[g, l, i, j]))
+        for l in range(K):
+            weight = prior[g, l] / largest if largest > 0.0 else 0.0
+            unit = unit_of_ties(C, g, l)
+            for j in range(n):
+                C0[l, j] = (C[g, l, 0, j] - C[g, l, 0, 0]) / unit
+                C1[l, j] = (C[g, l, 1, j] - C[g, l, 1, 0]) / unit
+                R0[l, j] = weight * R[g, l, 0, j]
+                R1[l, j] = weight * R[g, l, 1, j]
+        _, place = sweep_segment(C0, C1, R0, R1, events, -np.inf)
+        strategy[g, 0] = 1.0 - place
+        strategy[g, 1] = place
+
+
+@inner
 def ends_of_line(d: Floats, corners: Floats, P: Floats, Q: Floats) -> bool:
     """Where the line d x = 0 crosses the polygon, into P and Q; False where it misses or only touches it."""
     found = 0

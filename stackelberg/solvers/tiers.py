@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -63,9 +64,18 @@ def compile_kernels(module: ModuleType) -> None:
         _compiled.add(module.__name__)
 
 
+def seems_cached(module: ModuleType) -> bool:
+    """Whether machine code of the module lies beside its source: cheap to ask, not certain."""
+    source = Path(module.__file__ or "")
+    return any(source.parent.glob(f"__pycache__/{source.stem}.*.nbi"))
+
+
 @contextmanager
-def announced(what: str) -> Iterator[None]:
-    """Say on stderr that something compiles, if it does; a load from the cache is silent."""
+def announced(module: ModuleType, what: str) -> Iterator[None]:
+    """Say on stderr that a module's kernels compile, if they do; a load from the cache is silent."""
+    if not is_compiled(module):
+        yield
+        return
     from numba.core import event
 
     class Announcement(event.Listener):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.stackelberg.games import games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from stackelberg.equilibrium import Status
 from stackelberg.solvers import sweep, tiers
 from stackelberg.solvers.cells import cells
 from stackelberg.solvers.multiple_lps import multiple_lps
+from tests.stackelberg.games import games
 
 
 def assert_same_value(game):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.stackelberg.games import games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +7,7 @@ import stackelberg as sb
 from stackelberg import examples
 from stackelberg.solvers import dobss, strong_milp
 from stackelberg.solvers.pulp_solver import SOLVERS, most_lost, pick
+from tests.stackelberg.games import games
 
 
 @pytest.mark.parametrize("formulation", ["mip-p-g", "d2"])
