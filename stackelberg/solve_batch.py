@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from stackelberg.equilibrium import SolveError
 from stackelberg.game import PRIOR_TOLERANCE, BayesianStackelbergGame, GameError
-from stackelberg.response import TIE_TOLERANCE, break_ties
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -115,8 +114,7 @@ def solve_batch(
     value, strategy = np.empty(games), np.empty((games, rows))
     chosen = np.empty((games, types), dtype=np.int64)
     if rows == 2 and types * replies >= SWEPT_REPLIES:
-        _sweep(R, C, p, strategy, workers)
-        value[:], chosen[:] = _settle(R, C, p, strategy)
+        _sweep(R, C, p, value, strategy, chosen, workers)
     else:
         programs = np.full(games, -1)
         _search(R, C, p, value, strategy, chosen, programs, workers)
@@ -183,22 +181,26 @@ def _interpreted(
     return len(R)
 
 
-def _sweep(R: Floats, C: Floats, p: Floats, strategy: Floats, workers: int) -> None:
-    """Two leader actions and many types: sweep over the commitments of each game."""
-    from stackelberg.solvers import sweep, tiers
+def _sweep(
+    R: Floats, C: Floats, p: Floats, value: Floats, strategy: Floats, chosen: Ints, workers: int
+) -> None:
+    """Two leader actions and many types: sweep over the commitments of each game, in place."""
+    from stackelberg.solvers import sweep, tiers, tiny
 
     games, cells = len(R), R[0].size if len(R) else 0
+    units = np.empty(R.shape[:2])
+
+    def solve(begin: int, end: int) -> None:
+        sweep.sweep_games(R, C, p, begin, end, strategy, units)
+        tiny.settle_games(R, C, p, units, begin, end, strategy, value, chosen)
+
     if games * cells * INTERPRETED_SECONDS_PER_CELL > LOADING_SECONDS:
         tiers.compile_kernels(sweep)
+        tiers.compile_kernels(tiny)
+    compiled = tiers.is_compiled(sweep) and tiers.is_compiled(tiny)
     with tiers.announced(sweep, "the sweep over commitments"):
-        sweep.sweep_games(R, C, p, 0, min(1, games), strategy)
-    _in_chunks(
-        1,
-        games,
-        max(1, CHUNK_CELLS // cells) if cells else 1,
-        workers if tiers.is_compiled(sweep) else 1,
-        lambda begin, end: sweep.sweep_games(R, C, p, begin, end, strategy),
-    )
+        solve(0, min(1, games))
+    _in_chunks(1, games, max(1, CHUNK_CELLS // cells) if cells else 1, workers if compiled else 1, solve)
 
 
 def _in_chunks(first: int, last: int, size: int, workers: int, solve: Callable[[int, int], None]) -> None:
@@ -217,17 +219,6 @@ def _in_chunks(first: int, last: int, size: int, workers: int, solve: Callable[[
             pass
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _settle(R: Floats, C: Floats, p: Floats, strategy: Floats) -> tuple[Floats, Ints]:
-    """Replies by the tie rule, and the leader's values in utils."""
-    leader = np.einsum("gi,glij->glj", strategy, R)
-    follower = np.einsum("gi,glij->glj", strategy, C)
-    stakes = (C.max(axis=3) - C.min(axis=3)).max(axis=2)
-    scale = np.maximum(stakes, 1e-5 * np.abs(C).max(axis=(2, 3)))  # response.payoff_scale
-    chosen = break_ties(follower, leader, TIE_TOLERANCE * scale)
-    received = np.take_along_axis(leader, chosen[:, :, None], axis=2)[:, :, 0]
-    return (p * received).sum(axis=1), chosen
 
 
 def _solve_one(R: Floats, C: Floats, p: Floats) -> tuple[float, Floats, Ints]:

@@ -16,85 +16,72 @@ TIE = 1e-11
 
 
 @inner
-def value_at_point(l: int, s: float, C0: Floats, C1: Floats, R0: Floats, R1: Floats) -> float:
-    """What type l's best replies at s give the leader, ties for the leader."""
+def replies_at(l: int, s: float, C0: Floats, C1: Floats, R0: Floats, R1: Floats) -> tuple[float, int]:
+    """What type l's best replies at s give the leader at most, and one that is still best just after s.
+
+    The former breaks ties for the leader; the latter is the steepest of the tied.
+    """
     n = C0.shape[1]
     highest = -np.inf
     for j in range(n):
         highest = max(highest, C0[l, j] + s * (C1[l, j] - C0[l, j]))
     most = -np.inf
-    for j in range(n):
-        if C0[l, j] + s * (C1[l, j] - C0[l, j]) >= highest - TIE:
-            most = max(most, R0[l, j] + s * (R1[l, j] - R0[l, j]))
-    return most
-
-
-@inner
-def face_after(l: int, s: float, C0: Floats, C1: Floats) -> int:
-    """A reply of type l that is best just after s: tied at s, and steepest."""
-    n = C0.shape[1]
-    highest = -np.inf
-    for j in range(n):
-        highest = max(highest, C0[l, j] + s * (C1[l, j] - C0[l, j]))
+    steepest = -np.inf
     face = -1
     for j in range(n):
-        if C0[l, j] + s * (C1[l, j] - C0[l, j]) < highest - TIE:
-            continue
-        if face < 0 or C1[l, j] - C0[l, j] > C1[l, face] - C0[l, face]:
-            face = j
-    return face
+        slope = C1[l, j] - C0[l, j]
+        if C0[l, j] + s * slope >= highest - TIE:
+            most = max(most, R0[l, j] + s * (R1[l, j] - R0[l, j]))
+            if slope > steepest:
+                steepest = slope
+                face = j
+    return most, face
 
 
 @inner
-def face_end(l: int, s: float, face: int, C0: Floats, C1: Floats) -> float:
-    """Where a steeper line overtakes the face, at most 1."""
+def face_end(l: int, s: float, face: int, C0: Floats, C1: Floats) -> tuple[float, bool]:
+    """Where a steeper line overtakes the face, at most 1; and whether the face is one reply's alone."""
     slope = C1[l, face] - C0[l, face]
     end = 1.0
+    others = 0
     for k in range(C0.shape[1]):
         steeper = C1[l, k] - C0[l, k] - slope
+        below = C0[l, face] - C0[l, k]
         if steeper > TIE:
-            end = min(end, (C0[l, face] - C0[l, k]) / steeper)
-    return max(end, s)
+            end = min(end, below / steeper)
+        elif k != face and steeper >= -TIE and below + s * -steeper <= TIE:
+            others += 1
+    return max(end, s), others == 0
 
 
 @inner
-def piece_after(
+def favourite_after(
     l: int, s: float, end: float, face: int, C0: Floats, C1: Floats, R0: Floats, R1: Floats
 ) -> tuple[int, float]:
-    """Of the replies on the face, the leader's favourite just after s, and until where it is."""
+    """Of the replies that share a face, the leader's favourite just after s, and until where it is."""
     n = C0.shape[1]
+    largest = 0.0
+    for j in range(n):
+        largest = max(largest, max(abs(R0[l, j]), abs(R1[l, j])))
+    leader_tie = TIE * largest  # payoffs carry the type's prior, which may be tiny
     middle = 0.5 * (s + end)
     level = C0[l, face] + middle * (C1[l, face] - C0[l, face])
     favourite = -1
     most = 0.0
     for j in range(n):
-        if (
-            C0[l, j] + middle * (C1[l, j] - C0[l, j]) < level - TIE
-            or abs(slope_gap(l, j, face, C0, C1)) > TIE
-        ):
-            continue
-        here = R0[l, j] + s * (R1[l, j] - R0[l, j])
-        rises = favourite >= 0 and slope_gap(l, j, favourite, R0, R1) > 0.0
-        if favourite < 0 or here > most + TIE or (here >= most - TIE and rises):
-            favourite = j
-            most = here
+        if C0[l, j] + middle * (C1[l, j] - C0[l, j]) >= level - TIE:
+            here = R0[l, j] + s * (R1[l, j] - R0[l, j])
+            rises = favourite >= 0 and R1[l, j] - R0[l, j] > R1[l, favourite] - R0[l, favourite]
+            if favourite < 0 or here > most + leader_tie or (here >= most - leader_tie and rises):
+                favourite = j
+                most = here
     until = end
     for j in range(n):
-        if (
-            C0[l, j] + middle * (C1[l, j] - C0[l, j]) < level - TIE
-            or abs(slope_gap(l, j, face, C0, C1)) > TIE
-        ):
-            continue
-        rise = slope_gap(l, j, favourite, R0, R1)
-        if rise > TIE:
-            until = min(until, (R0[l, favourite] - R0[l, j]) / rise)
+        if C0[l, j] + middle * (C1[l, j] - C0[l, j]) >= level - TIE:
+            rise = (R1[l, j] - R0[l, j]) - (R1[l, favourite] - R0[l, favourite])
+            if rise > leader_tie:
+                until = min(until, (R0[l, favourite] - R0[l, j]) / rise)
     return favourite, until if until > s + TIE else end
-
-
-@inner
-def slope_gap(l: int, j: int, k: int, at_0: Floats, at_1: Floats) -> float:
-    """By how much line j of type l is steeper than line k."""
-    return at_1[l, j] - at_0[l, j] - at_1[l, k] + at_0[l, k]
 
 
 @inner
@@ -105,16 +92,21 @@ def walk(l: int, C0: Floats, C1: Floats, R0: Floats, R1: Floats, events: Floats,
     slope = 0.0
     face = -1
     end = 0.0
+    alone = True
     for _ in range(2 * C0.shape[1]):
+        most, next_face = replies_at(l, s, C0, C1, R0, R1)
         events[0, count] = s
-        events[1, count] = value_at_point(l, s, C0, C1, R0, R1) - level - slope * s
+        events[1, count] = most - level - slope * s
         if s >= 1.0 - TIE:
-            events[2, count], events[3, count] = 0.0, 0.0
+            events[2, count] = 0.0
+            events[3, count] = 0.0
             return count + 1
         if s >= end - TIE:
-            face = face_after(l, s, C0, C1)
-            end = face_end(l, s, face, C0, C1)
-        favourite, until = piece_after(l, s, end, face, C0, C1, R0, R1)
+            face = next_face
+            end, alone = face_end(l, s, face, C0, C1)
+        favourite, until = face, end
+        if not alone:
+            favourite, until = favourite_after(l, s, end, face, C0, C1, R0, R1)
         rise = R1[l, favourite] - R0[l, favourite]
         events[2, count] = R0[l, favourite] - level
         events[3, count] = rise - slope
@@ -175,13 +167,17 @@ def unit_of_ties(C: Floats, g: int, l: int) -> float:
             high = max(high, C[g, l, i, j])
         widest = max(widest, high - low)
         largest = max(largest, max(high, -low))
-    unit = max(widest, 1e-5 * largest)
-    return unit if unit > 0.0 else 1.0
+    return max(widest, 1e-5 * largest)
 
 
 @entry
-def sweep_games(R: Floats, C: Floats, prior: Floats, first: int, last: int, strategy: Floats) -> None:
-    """Best commitments of games ``first`` to ``last - 1``; arrays are (games, types, 2, replies)."""
+def sweep_games(
+    R: Floats, C: Floats, prior: Floats, first: int, last: int, strategy: Floats, units: Floats
+) -> None:
+    """Best commitments of games ``first`` to ``last - 1``, and the units of their types' ties, in place.
+
+    Payoffs are (games, types, 2, replies), units (games, types).
+    """
     _, K, _, n = R.shape
     C0, C1, R0, R1 = np.empty((K, n)), np.empty((K, n)), np.empty((K, n)), np.empty((K, n))
     events = np.empty((4, 2 * K * n))
@@ -193,7 +189,8 @@ def sweep_games(R: Floats, C: Floats, prior: Floats, first: int, last: int, stra
                     largest = max(largest, abs(R[g, l, i, j]))
         for l in range(K):
             weight = prior[g, l] / largest if largest > 0.0 else 0.0
-            unit = unit_of_ties(C, g, l)
+            units[g, l] = unit_of_ties(C, g, l)
+            unit = units[g, l] if units[g, l] > 0.0 else 1.0
             for j in range(n):
                 C0[l, j] = (C[g, l, 0, j] - C[g, l, 0, 0]) / unit
                 C1[l, j] = (C[g, l, 1, j] - C[g, l, 1, 0]) / unit

@@ -555,6 +555,24 @@ def settle(
 
 
 @entry
+def settle_games(
+    R: Floats,
+    C: Floats,
+    prior: Floats,
+    units: Floats,
+    first: int,
+    last: int,
+    strategy: Floats,
+    value: Floats,
+    replies: Ints,
+) -> None:
+    """Replies and values of games ``first`` to ``last - 1`` at commitments and units of ties given."""
+    own = np.empty(R.shape[3])
+    for g in range(first, last):
+        value[g] = settle(R, C, prior, g, strategy[g], units[g], own, replies)
+
+
+@entry
 def solve_games(
     R: Floats,
     C: Floats,
