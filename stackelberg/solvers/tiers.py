@@ -9,6 +9,7 @@ Machine code is cached on disk: beside the source, or, where that is read-only, 
 ``NUMBA_CACHE_DIR`` overrides both.  Where none can be written, it is compiled in every process.
 """
 
+import os
 import sys
 import threading
 import time
@@ -65,9 +66,12 @@ def compile_kernels(module: ModuleType) -> None:
 
 
 def seems_cached(module: ModuleType) -> bool:
-    """Whether machine code of the module lies beside its source: cheap to ask, not certain."""
+    """Whether machine code newer than the source lies where numba puts it first: cheap, not certain."""
     source = Path(module.__file__ or "")
-    return any(source.parent.glob(f"__pycache__/{source.stem}.*.nbi"))
+    elsewhere = os.environ.get("NUMBA_CACHE_DIR")
+    folder, pattern = (Path(elsewhere), "**/") if elsewhere else (source.parent / "__pycache__", "")
+    written = [index.stat().st_mtime for index in folder.glob(f"{pattern}{source.stem}.*.nbi")]
+    return bool(written) and max(written) >= source.stat().st_mtime
 
 
 @contextmanager
