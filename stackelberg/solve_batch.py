@@ -150,8 +150,10 @@ def _search(
     first = 0
     if not tiers.is_compiled(tiny):
         patience = LOADING_SECONDS if tiers.seems_cached(tiny) else COMPILING_SECONDS
+        patience -= tiers.interpreted_seconds(tiny)  # of all calls so far: a loop of small batches adds up
         if games * cells * INTERPRETED_SECONDS_PER_CELL < patience:
-            first = _interpreted(R, C, p, out, time.perf_counter() + patience)
+            with tiers.interpreted(tiny):
+                first = _interpreted(R, C, p, out, time.perf_counter() + patience)
         if first == games:
             return
         tiers.compile_kernels(tiny)

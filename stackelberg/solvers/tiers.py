@@ -22,6 +22,7 @@ from typing import Any
 _ENTRIES: dict[str, list[str]] = {}
 _INNER: dict[str, list[str]] = {}
 _compiled: set[str] = set()
+_interpreted: dict[str, float] = {}
 _lock = threading.Lock()
 
 WRAPPERLESS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -63,6 +64,21 @@ def compile_kernels(module: ModuleType) -> None:
                 kernel = numba.njit(function, **options)
             setattr(module, name, kernel)
         _compiled.add(module.__name__)
+
+
+def interpreted_seconds(module: ModuleType) -> float:
+    """How long a module's kernels have run interpreted in this process, as far as :func:`interpreted` saw."""
+    return _interpreted.get(module.__name__, 0.0)
+
+
+@contextmanager
+def interpreted(module: ModuleType) -> Iterator[None]:
+    """Count the time spent inside as interpreted."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        _interpreted[module.__name__] = interpreted_seconds(module) + time.perf_counter() - started
 
 
 def seems_cached(module: ModuleType) -> bool:

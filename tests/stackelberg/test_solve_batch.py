@@ -217,3 +217,15 @@ def test_compiling_announces_itself_once_and_is_cached(tmp_path):
     assert first.stdout == again.stdout
     assert first.stderr.startswith("stackelberg: compiling the solver of small games")
     assert again.stderr == ""
+
+
+@pytest.mark.slow
+def test_a_loop_of_small_batches_is_compiled_in_the_end():
+    code = (
+        "import sys, numpy as np, stackelberg as sb\n"
+        "R, C = np.random.default_rng(0).random((2, 100, 3, 3, 3))\n"
+        "for _ in range(200): sb.solve_batch(R, C, np.full(3, 1 / 3))\n"
+        "print('numba' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "True"
