@@ -61,7 +61,7 @@ def peer(formulation: str, solver: str) -> Callable[..., Record]:
         called = time.perf_counter()
         stats = milp.problem.solve(pick(solver, limit, GAP, threads=1))
         wall = time.perf_counter() - called
-        seconds = _solver_seconds(milp, wall - handed_over)
+        seconds = solver_seconds(milp, wall - handed_over)
         done = stats.status in (pulp.LpSolveStatus.Optimal, pulp.LpSolveStatus.GapLimit)
         return {
             "status": "optimal" if done else "time-limit",
@@ -82,7 +82,7 @@ def _writing_seconds(milp: Milp) -> float:
         return time.perf_counter() - started
 
 
-def _solver_seconds(milp: Milp, wall: float) -> float:
+def solver_seconds(milp: Milp, wall: float) -> float:
     """The solver's own clock where it has one."""
     model = getattr(milp.problem, "solverModel", None)
     for name in ("getRunTime", "getSolvingTime"):  # HiGHS, SCIP

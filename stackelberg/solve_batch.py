@@ -193,7 +193,7 @@ def _sweep(
     units = np.empty(R.shape[:2])
 
     def solve(begin: int, end: int) -> None:
-        sweep.sweep_games(R, C, p, begin, end, strategy, units)
+        sweep.sweep_games(R, C, p, 0.0, 1.0, begin, end, strategy, units)
         tiny.settle_games(R, C, p, units, begin, end, strategy, value, chosen)
 
     if games * cells * INTERPRETED_SECONDS_PER_CELL > LOADING_SECONDS:

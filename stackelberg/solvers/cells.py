@@ -2,11 +2,11 @@
 
 **Two actions.**  On a segment :math:`x(s) = P + s (Q - P)` every type's best reply follows the upper envelope
 of its payoff lines.  Walking it (:func:`.sweep.walk`) gives, per type, the leader's payoff as linear pieces,
-and at each breakpoint the most that the tied replies give the leader.  :func:`.sweep.sweep_segment` sorts
-the breakpoints of all types and passes over them once, keeping the sum of the pieces; at each point it adds
-what all types tied there give beyond their pieces, so ties of several types at one point count together.
-Between breakpoints the sum is linear, so the best point is one of them or an end.  The cost is
-:math:`O(L n^2 + L n \\log L n)` for L types with n replies.
+and at each breakpoint the most that the tied replies give the leader.  :func:`.sweep.best_of_events` passes
+over the breakpoints of all types in order, keeping the sum of the pieces; at each point it adds what all
+types tied there give beyond their pieces, so ties of several types at one point count together.  Between
+breakpoints the sum is linear, so the best point is one of them or an end.  The cost is at most
+:math:`O(L n^2 + L n \\log L n)` for L types with n replies; most breakpoints are never sorted.
 
 **Three actions.**  The commitments are a polygon, cut into cells by the lines on which a type is indifferent.
 Inside a cell the value is convex (a maximum of linear functions, where replies are duplicates), so it is
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from stackelberg.equilibrium import Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import best_replies, payoff_scale, replies_value
-from stackelberg.solvers import sweep, tiers
+from stackelberg.solvers import sweep, tiers, tiny
 
 Floats = NDArray[np.float64]
 
@@ -65,21 +65,17 @@ def cells(game: BayesianStackelbergGame, *, time_limit: float | None = None) -> 
     if len(corners) == 0:
         nothing = np.full(rows, np.nan), np.zeros(types, dtype=int), np.nan, -np.inf, Status.INFEASIBLE
         return Proposal(*nothing, "no mixed strategy meets the game's constraints", 0)
-    D, V = _scaled(game)
     work = types * most if rows == 2 else types * types * most**3 // 2
     if work > INTERPRETED_WORK:
         tiers.compile_kernels(sweep)
+        tiers.compile_kernels(tiny)
     in_time = True
     if rows == 2:
-        (C0, C1), (R0, R1) = ([A @ x for x in (corners[0], corners[-1])] for A in (D, V))
-        with tiers.announced(sweep, "the sweep over commitments"):
-            _, place = sweep.sweep_pair(C0, C1, R0, R1)
-        x = corners[0] + place * (corners[-1] - corners[0])
+        x, replies = _sweep_interval(game, corners)
         segments = 1
     else:
-        x, segments, in_time = _sweep_all_lines(D, V, corners, time_limit, started)
-    x = np.clip(x, 0, None) / np.clip(x, 0, None).sum()
-    replies = best_replies(game, x)
+        x, segments, in_time = _sweep_all_lines(game, corners, time_limit, started)
+        replies = best_replies(game, x)
     value, _ = replies_value(game, x, replies)
     return Proposal(
         strategy=x,
@@ -92,36 +88,56 @@ def cells(game: BayesianStackelbergGame, *, time_limit: float | None = None) -> 
     )
 
 
+def _sweep_interval(game: BayesianStackelbergGame, ends: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Two actions: the best commitment between both ends, and the replies to it."""
+    R, C = (A[None] for A in _filled(game))
+    strategy, units = np.empty((1, 2)), np.empty((1, game.shape[0]))
+    with tiers.announced(sweep, "the sweep over commitments"):
+        sweep.sweep_games(R, C, game.prior[None], ends[0, 1], ends[-1, 1], 0, 1, strategy, units)
+        if not tiers.is_compiled(tiny):
+            return strategy[0], best_replies(game, strategy[0])
+        value, replies = np.empty(1), np.empty((1, game.shape[0]), dtype=np.int64)
+        tiny.settle_games(R, C, game.prior[None], units, 0, 1, strategy, value, replies)
+    return strategy[0], replies[0]
+
+
 def _sweep_all_lines(
-    D: Floats, V: Floats, corners: Floats, time_limit: float | None, started: float
+    game: BayesianStackelbergGame, corners: Floats, time_limit: float | None, started: float
 ) -> tuple[Floats, int, bool]:
     """Sides first, then the types' lines in short blocks, so that it can be interrupted."""
+    D, V = _scaled(game)
     x = np.full(3, np.nan)
     with tiers.announced(sweep, "the sweep over commitments"):
         best, segments = sweep.sweep_lines(D, V, corners, -1, 0, -np.inf, x)
     first, block = 0, 1
     while first < len(D):
         if time_limit is not None and time.perf_counter() - started > time_limit:
-            return x, segments, False
+            break
         began = time.perf_counter()
         last = min(first + block, len(D))
         best, swept = sweep.sweep_lines(D, V, corners, first, last, best, x)
         segments, first = segments + swept, last
         if time.perf_counter() - began < BLOCK_SECONDS / 2:
             block *= 2
-    return x, segments, True
+    return np.clip(x, 0, None) / np.clip(x, 0, None).sum(), segments, first == len(D)
+
+
+def _filled(game: BayesianStackelbergGame) -> tuple[Floats, Floats]:
+    """Payoffs of leader and follower, where a type's missing replies repeat its first."""
+    R, C = game.leader_payoffs, game.follower_payoffs
+    if game.follower_action_counts.min() == game.shape[2]:
+        return R, C
+    is_action = game.is_action[:, None, :]
+    return np.where(is_action, R, R[:, :, :1]), np.where(is_action, C, C[:, :, :1])
 
 
 def _scaled(game: BayesianStackelbergGame) -> tuple[Floats, Floats]:
-    """Scaled payoffs of follower and leader, (types, replies, leader actions); see the module on padding."""
-    follower, leader = (
-        np.where(game.is_action[:, None, :], A, A[:, :, :1])
-        for A in (game.follower_payoffs, game.leader_payoffs)
-    )
+    """Scaled payoffs of follower and leader, (types, replies, leader actions)."""
+    R, C = _filled(game)
     scale = payoff_scale(game)
-    follower = (follower - follower[:, :, :1]) / np.where(scale > 0, scale, 1.0)[:, None, None]
-    leader = game.prior[:, None, None] * leader / (np.abs(leader).max() or 1.0)
-    return tuple(np.ascontiguousarray(A.transpose(0, 2, 1)) for A in (follower, leader))  # type: ignore[return-value]
+    follower = (C - C[:, :, :1]) / np.where(scale > 0, scale, 1.0)[:, None, None]
+    leader = game.prior[:, None, None] * R / (np.abs(R).max() or 1.0)
+    return np.ascontiguousarray(follower.transpose(0, 2, 1)), np.ascontiguousarray(leader.transpose(0, 2, 1))
 
 
 def _interval(game: BayesianStackelbergGame) -> Floats:
