@@ -71,12 +71,12 @@ def cells(game: BayesianStackelbergGame, *, time_limit: float | None = None) -> 
         tiers.compile_kernels(tiny)
     in_time = True
     if rows == 2:
-        x, replies = _sweep_interval(game, corners)
+        x, replies, value = _sweep_interval(game, corners)
         segments = 1
     else:
         x, segments, in_time = _sweep_all_lines(game, corners, time_limit, started)
         replies = best_replies(game, x)
-    value, _ = replies_value(game, x, replies)
+        value, _ = replies_value(game, x, replies)
     return Proposal(
         strategy=x,
         replies=replies,
@@ -88,17 +88,18 @@ def cells(game: BayesianStackelbergGame, *, time_limit: float | None = None) -> 
     )
 
 
-def _sweep_interval(game: BayesianStackelbergGame, ends: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Two actions: the best commitment between both ends, and the replies to it."""
+def _sweep_interval(game: BayesianStackelbergGame, ends: Floats) -> tuple[Floats, NDArray[np.int64], float]:
+    """Two actions: the best commitment between both ends, the replies to it, and its value."""
     R, C = (A[None] for A in _filled(game))
     strategy, units = np.empty((1, 2)), np.empty((1, game.shape[0]))
     with tiers.announced(sweep, "the sweep over commitments"):
         sweep.sweep_games(R, C, game.prior[None], ends[0, 1], ends[-1, 1], 0, 1, strategy, units)
         if not tiers.is_compiled(tiny):
-            return strategy[0], best_replies(game, strategy[0])
+            few = best_replies(game, strategy[0])
+            return strategy[0], few, replies_value(game, strategy[0], few)[0]
         value, replies = np.empty(1), np.empty((1, game.shape[0]), dtype=np.int64)
         tiny.settle_games(R, C, game.prior[None], units, 0, 1, strategy, value, replies)
-    return strategy[0], replies[0]
+    return strategy[0], replies[0], float(value[0])
 
 
 def _sweep_all_lines(

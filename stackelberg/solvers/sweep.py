@@ -1,8 +1,7 @@
 """Kernels of the sweeps for two and three leader actions; :mod:`stackelberg.solvers.cells` says what they do.
 
 A segment of commitments is :math:`x(s) = P + s (Q - P)`.  A type has one line per reply j for each player:
-``c0[j] + s dc[j]`` is the follower's payoff and ``r0[j] + s dr[j]`` the leader's, prior included; both are
-scaled.
+``c0[j] + s dc[j]`` is the follower's payoff, scaled, and ``r0[j] + s dr[j]`` the leader's, prior included.
 
 **Without sorting everything.**  The value is the sum over types of linear pieces, plus, at a breakpoint, what
 tied replies give beyond them (its *jump*, never negative).  :func:`best_of_events` throws breakpoints into
@@ -264,19 +263,13 @@ def sweep_games(
     events, buckets, total = np.empty((4, 2 * K * n)), np.empty((4, bucket_count(K, n))), np.empty(4)
     picked = np.empty(2 * K * n, np.int64)
     for g in range(first, last):
-        largest = 0.0
-        for l in range(K):
-            for i in range(2):
-                for j in range(n):
-                    largest = max(largest, abs(R[g, l, i, j]))
-        per_unit = 1.0 / largest if largest > 0.0 else 0.0
         count = 0
         for row in range(4):
             total[row] = 0.0
         for l in range(K):
             units[g, l] = unit_of_ties(C, g, l)
             factor = 1.0 / units[g, l] if units[g, l] > 0.0 else 1.0
-            weight = prior[g, l] * per_unit
+            weight = prior[g, l]
             for j in range(n):
                 at_0 = factor * (C[g, l, 0, j] - C[g, l, 0, 0])
                 at_1 = factor * (C[g, l, 1, j] - C[g, l, 1, 0])
