@@ -15,7 +15,7 @@ import numpy as np
 import stackelberg as sb
 from benchmarks import measure, methods
 from stackelberg import examples
-from stackelberg.solvers import compiled, dobss, strong_milp, tiny
+from stackelberg.solvers import dobss, kernels, strong_milp, tiny
 from stackelberg.solvers.cells import cells
 from stackelberg.solvers.pulp_solver import solve_milp
 
@@ -60,7 +60,7 @@ def batches(repeats: int, looped: int, share: float, seed: int) -> list[str]:
     ]
     for shape, count in SHAPES.items():
         R, C, p = games(shape, int(count * share), seed)
-        compiled.compile_kernels(tiny)
+        kernels.compile_kernels(tiny)
         sb.solve_batch(R, C, p, threads=1)
         one = fastest(lambda: sb.solve_batch(R, C, p, threads=1), repeats) / len(R)  # noqa: B023
         two = fastest(lambda: sb.solve_batch(R, C, p, threads=2), repeats) / len(R)  # noqa: B023

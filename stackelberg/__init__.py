@@ -9,6 +9,7 @@
 from stackelberg import examples
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError, Status
+from stackelberg.faking import Commitment, CuePolicy, FakingGame, FollowerType, LeaderCosts, Method
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
 from stackelberg.response import best_replies, logit_replies
 from stackelberg.solve import solve
@@ -20,9 +21,15 @@ __all__ = [
     "BatchEquilibria",
     "BayesianStackelbergGame",
     "Certificate",
+    "Commitment",
+    "CuePolicy",
     "Equilibrium",
+    "FakingGame",
+    "FollowerType",
     "GameError",
     "LeaderConstraints",
+    "LeaderCosts",
+    "Method",
     "Proof",
     "SolveError",
     "Status",

@@ -124,7 +124,8 @@ def _choose(game: BayesianStackelbergGame) -> tuple[str, str]:
     if rows == 2 or (rows == 3 and types <= SWEPT_TYPES):
         return (
             "cells",
-            f"auto chose cells: {rows} leader actions can be swept over, whatever the {types} types; ",
+            f"auto chose cells: {count:,} reply profiles are too many to enumerate, {rows} leader actions few "
+            "enough to sweep over; ",
         )
     return "dobss", f"auto chose dobss: {count:,} reply profiles are too many to enumerate; "
 

@@ -143,21 +143,21 @@ def _search(
     workers: int,
 ) -> None:
     """Solve all games in place by the kernels for tiny games; ``programs`` stays -1 where they gave up."""
-    from stackelberg.solvers import compiled, tiny
+    from stackelberg.solvers import kernels, tiny
 
     games, cells = len(R), R[0].size if len(R) else 0
     out = (value, strategy, chosen, programs)
     first = 0
-    if not compiled.is_compiled(tiny):
-        patience = LOADING_SECONDS if compiled.seems_cached(tiny) else COMPILING_SECONDS
-        patience -= compiled.interpreted_seconds(tiny)  # of all calls so far: a loop of small batches adds up
+    if not kernels.is_compiled(tiny):
+        patience = LOADING_SECONDS if kernels.seems_cached(tiny) else COMPILING_SECONDS
+        patience -= kernels.interpreted_seconds(tiny)  # of all calls so far: a loop of small batches adds up
         if games * cells * INTERPRETED_SECONDS_PER_CELL < patience:
-            with compiled.interpreted(tiny):
+            with kernels.interpreted(tiny):
                 first = _interpreted(R, C, p, out, time.perf_counter() + patience)
         if first == games:
             return
-        compiled.compile_kernels(tiny)
-    with compiled.announced(tiny, "the solver of small games"):
+        kernels.compile_kernels(tiny)
+    with kernels.announced(tiny, "the solver of small games"):
         tiny.solve_games(R, C, p, first, min(first + 1, games), MOST_PROGRAMS, *out)
     _in_chunks(
         first + 1,
@@ -187,7 +187,7 @@ def _sweep(
     R: Floats, C: Floats, p: Floats, value: Floats, strategy: Floats, chosen: Ints, workers: int
 ) -> None:
     """Two leader actions and many types: sweep over the commitments of each game, in place."""
-    from stackelberg.solvers import compiled, sweep, tiny
+    from stackelberg.solvers import kernels, sweep, tiny
 
     games, cells = len(R), R[0].size if len(R) else 0
     units = np.empty(R.shape[:2])
@@ -197,10 +197,10 @@ def _sweep(
         tiny.settle_games(R, C, p, units, begin, end, strategy, value, chosen)
 
     if games * cells * INTERPRETED_SECONDS_PER_CELL > LOADING_SECONDS:
-        compiled.compile_kernels(sweep)
-        compiled.compile_kernels(tiny)
-    compiled = compiled.is_compiled(sweep) and compiled.is_compiled(tiny)
-    with compiled.announced(sweep, "the sweep over commitments"):
+        kernels.compile_kernels(sweep)
+        kernels.compile_kernels(tiny)
+    compiled = kernels.is_compiled(sweep) and kernels.is_compiled(tiny)
+    with kernels.announced(sweep, "the sweep over commitments"):
         solve(0, min(1, games))
     _in_chunks(1, games, max(1, CHUNK_CELLS // cells) if cells else 1, workers if compiled else 1, solve)
 

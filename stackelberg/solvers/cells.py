@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from stackelberg.equilibrium import Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import best_replies, payoff_scale, replies_value
-from stackelberg.solvers import compiled, sweep, tiny
+from stackelberg.solvers import kernels, sweep, tiny
 
 Floats = NDArray[np.float64]
 
@@ -67,8 +67,8 @@ def cells(game: BayesianStackelbergGame, *, time_limit: float | None = None) -> 
         return Proposal(*nothing, "no mixed strategy meets the game's constraints", 0)
     work = types * most if rows == 2 else types * types * most**3 // 2
     if work > INTERPRETED_WORK:
-        compiled.compile_kernels(sweep)
-        compiled.compile_kernels(tiny)
+        kernels.compile_kernels(sweep)
+        kernels.compile_kernels(tiny)
     in_time = True
     if rows == 2:
         x, replies, value = _sweep_interval(game, corners)
@@ -92,9 +92,9 @@ def _sweep_interval(game: BayesianStackelbergGame, ends: Floats) -> tuple[Floats
     """Two actions: the best commitment between both ends, the replies to it, and its value."""
     R, C = (A[None] for A in _filled(game))
     strategy, units = np.empty((1, 2)), np.empty((1, game.shape[0]))
-    with compiled.announced(sweep, "the sweep over commitments"):
+    with kernels.announced(sweep, "the sweep over commitments"):
         sweep.sweep_games(R, C, game.prior[None], ends[0, 1], ends[-1, 1], 0, 1, strategy, units)
-        if not compiled.is_compiled(tiny):
+        if not kernels.is_compiled(tiny):
             few = best_replies(game, strategy[0])
             return strategy[0], few, replies_value(game, strategy[0], few)[0]
         value, replies = np.empty(1), np.empty((1, game.shape[0]), dtype=np.int64)
@@ -108,7 +108,7 @@ def _sweep_all_lines(
     """Sides first, then the types' lines in short blocks, so that it can be interrupted."""
     D, V = _scaled(game)
     x = np.full(3, np.nan)
-    with compiled.announced(sweep, "the sweep over commitments"):
+    with kernels.announced(sweep, "the sweep over commitments"):
         best, segments = sweep.sweep_lines(D, V, corners, -1, 0, -np.inf, x)
     first, block = 0, 1
     while first < len(D):

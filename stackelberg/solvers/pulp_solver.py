@@ -1,7 +1,6 @@
 """What the MILP formulations share: commitment, binary replies, and any solver that PuLP finds."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pulp
@@ -10,13 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from stackelberg.equilibrium import Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import best_replies, payoff_scale
+from stackelberg.solvers.highs import silence_greeting
 
 SOLVERS = {"highs": "HiGHS", "cbc": "COIN_CMD", "scip": "SCIP_PY", "gurobi": "GUROBI", "cplex": "CPLEX_PY"}
 """Our names of solvers, and PuLP's."""
 
 
-@dataclass
-class Milp:
+class Milp(NamedTuple):
     """A mixed-integer program of a game.
 
     Attributes
@@ -152,6 +151,7 @@ def pick(
         raise SolveError(f"unknown MILP solver {name!r}: choose one of {', '.join(SOLVERS)}")
     options: dict[str, Any] = {"msg": False, "timeLimit": time_limit, "gapRel": gap}
     if name == "highs":
+        silence_greeting()
         # HiGHS stops at 1e-4 by default and lets integers and rows be 1e-6 off: both too coarse.
         options |= {"mip_feasibility_tolerance": 1e-9, "primal_feasibility_tolerance": 1e-9}
     if warm:

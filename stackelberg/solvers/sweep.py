@@ -13,7 +13,7 @@ Breakpoints closer than the tolerance count as one; those as close to a border h
 import numpy as np
 from numpy.typing import NDArray
 
-from stackelberg.solvers.compiled import entry, inner
+from stackelberg.solvers.kernels import entry, inner
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -27,7 +27,7 @@ priced as they are violated; no phase 1 is needed.
 import numpy as np
 from numpy.typing import NDArray
 
-from stackelberg.solvers.compiled import entry, inner
+from stackelberg.solvers.kernels import entry, inner
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 import stackelberg as sb
 from stackelberg import examples
 from stackelberg.equilibrium import Status
-from stackelberg.solvers import compiled, sweep
+from stackelberg.solvers import kernels, sweep
 from stackelberg.solvers.cells import cells
 from stackelberg.solvers.multiple_lps import multiple_lps
 from tests.stackelberg.games import games
@@ -102,8 +102,8 @@ def test_out_of_time_returns_the_best_side():
 @pytest.mark.slow
 def test_compiled_and_interpreted_give_the_same_floats():
     made = [examples.uniform(m, 4, 30, [m, seed]) for m in (2, 3) for seed in range(5)]
-    interpreted = [cells(game) for game in made] if not compiled.is_compiled(sweep) else None
-    compiled.compile_kernels(sweep)
+    interpreted = [cells(game) for game in made] if not kernels.is_compiled(sweep) else None
+    kernels.compile_kernels(sweep)
     compiled = [cells(game) for game in made]
     for one, other in zip(interpreted or compiled, compiled, strict=True):
         np.testing.assert_array_equal(one.strategy, other.strategy)

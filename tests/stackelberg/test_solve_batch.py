@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import stackelberg as sb
 from stackelberg import examples
 from stackelberg.response import TIE_TOLERANCE, payoff_scale, replies_value
-from stackelberg.solvers import compiled, sweep, tiny
+from stackelberg.solvers import kernels, sweep, tiny
 from tests.stackelberg.games import games
 
 module = importlib.import_module("stackelberg.solve_batch")  # the package's name for it is the function
@@ -89,7 +89,7 @@ def test_units_of_payoffs_do_not_matter(seed, factor, offset):
 
 def test_a_game_too_large_for_the_kernels_goes_to_solve(monkeypatch):
     monkeypatch.setattr(module, "MOST_PROGRAMS", 1)
-    monkeypatch.setattr(module, "INTERPRETED_PROGRAMS", 10**6 if not compiled.is_compiled(tiny) else 1)
+    monkeypatch.setattr(module, "INTERPRETED_PROGRAMS", 10**6 if not kernels.is_compiled(tiny) else 1)
     made = [examples.uniform(3, 3, 3, seed) for seed in range(3)]
     out = [np.empty(3), np.empty((3, 3)), np.empty((3, 3), dtype=np.int64), np.empty(3, dtype=np.int64)]
     tiny.solve_games(*stacked(made), 0, 3, 1, *out)
@@ -100,8 +100,8 @@ def test_a_game_too_large_for_the_kernels_goes_to_solve(monkeypatch):
 def test_threads_and_compilation_change_no_bit():
     made = [examples.uniform(3, 3, 3, seed, high=high) for seed in range(100) for high in (2, 100)]
     arrays = stacked(made)
-    interpreted = sb.solve_batch(*arrays) if not compiled.is_compiled(tiny) else None
-    compiled.compile_kernels(tiny)
+    interpreted = sb.solve_batch(*arrays) if not kernels.is_compiled(tiny) else None
+    kernels.compile_kernels(tiny)
     one, two = sb.solve_batch(*arrays, threads=1), sb.solve_batch(*arrays, threads=2)
     for other in filter(None, (two, interpreted)):
         np.testing.assert_array_equal(one.value, other.value)
