@@ -187,19 +187,18 @@ def _sweep(
     R: Floats, C: Floats, p: Floats, value: Floats, strategy: Floats, chosen: Ints, workers: int
 ) -> None:
     """Two leader actions and many types: sweep over the commitments of each game, in place."""
-    from stackelberg.solvers import kernels, sweep, tiny
+    from stackelberg.solvers import kernels, settle, sweep
 
     games, cells = len(R), R[0].size if len(R) else 0
     units = np.empty(R.shape[:2])
 
     def solve(begin: int, end: int) -> None:
         sweep.sweep_games(R, C, p, 0.0, 1.0, begin, end, strategy, units)
-        tiny.settle_games(R, C, p, units, begin, end, strategy, value, chosen)
+        settle.settle_games(R, C, p, units, begin, end, strategy, value, chosen)
 
     if games * cells * INTERPRETED_SECONDS_PER_CELL > LOADING_SECONDS:
         kernels.compile_kernels(sweep)
-        kernels.compile_kernels(tiny)
-    compiled = kernels.is_compiled(sweep) and kernels.is_compiled(tiny)
+    compiled = kernels.is_compiled(sweep)
     with kernels.announced(sweep, "the sweep over commitments"):
         solve(0, min(1, games))
     _in_chunks(1, games, max(1, CHUNK_CELLS // cells) if cells else 1, workers if compiled else 1, solve)

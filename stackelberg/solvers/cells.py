@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from stackelberg.equilibrium import Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import best_replies, payoff_scale, replies_value
-from stackelberg.solvers import kernels, sweep, tiny
+from stackelberg.solvers import kernels, settle, sweep
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +68,6 @@ def cells(game: BayesianStackelbergGame, *, time_limit: float | None = None) -> 
     work = types * most if rows == 2 else types * types * most**3 // 2
     if work > INTERPRETED_WORK:
         kernels.compile_kernels(sweep)
-        kernels.compile_kernels(tiny)
     in_time = True
     if rows == 2:
         x, replies, value = _sweep_interval(game, corners)
@@ -94,11 +93,11 @@ def _sweep_interval(game: BayesianStackelbergGame, ends: Floats) -> tuple[Floats
     strategy, units = np.empty((1, 2)), np.empty((1, game.shape[0]))
     with kernels.announced(sweep, "the sweep over commitments"):
         sweep.sweep_games(R, C, game.prior[None], ends[0, 1], ends[-1, 1], 0, 1, strategy, units)
-        if not kernels.is_compiled(tiny):
+        if not kernels.is_compiled(settle):
             few = best_replies(game, strategy[0])
             return strategy[0], few, replies_value(game, strategy[0], few)[0]
         value, replies = np.empty(1), np.empty((1, game.shape[0]), dtype=np.int64)
-        tiny.settle_games(R, C, game.prior[None], units, 0, 1, strategy, value, replies)
+        settle.settle_games(R, C, game.prior[None], units, 0, 1, strategy, value, replies)
     return strategy[0], replies[0], float(value[0])
 
 

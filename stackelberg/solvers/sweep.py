@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackelberg.solvers.kernels import entry, inner
+from stackelberg.solvers.settle import unit_of_ties
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -224,22 +225,6 @@ def best_of_events(
 def bucket_count(K: int, n: int) -> int:
     """Columns of ``buckets`` for K types of n replies."""
     return 1 + K * n // IN_BUCKET
-
-
-@inner
-def unit_of_ties(C: Floats, g: int, l: int) -> float:
-    """Largest stake of a type between two replies, with a floor: ``response.payoff_scale``."""
-    widest = 0.0
-    largest = 0.0
-    for i in range(C.shape[2]):
-        low = C[g, l, i, 0]
-        high = low
-        for j in range(C.shape[3]):
-            low = min(low, C[g, l, i, j])
-            high = max(high, C[g, l, i, j])
-        widest = max(widest, high - low)
-        largest = max(largest, max(high, -low))
-    return max(widest, 1e-5 * largest)
 
 
 @entry

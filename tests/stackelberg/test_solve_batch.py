@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import stackelberg as sb
 from stackelberg import examples
 from stackelberg.response import TIE_TOLERANCE, payoff_scale, replies_value
-from stackelberg.solvers import kernels, sweep, tiny
+from stackelberg.solvers import kernels, settle, sweep, tiny
 from tests.stackelberg.games import games
 
 module = importlib.import_module("stackelberg.solve_batch")  # the package's name for it is the function
@@ -184,9 +184,9 @@ def test_worker_processes_keep_to_one_thread(monkeypatch):
 
 
 def test_kernels_and_the_tie_rule_use_the_same_tolerance():
-    assert tiny.RULE_TIE == TIE_TOLERANCE
-    assert tiny.SEARCH_TIE < tiny.RULE_TIE
-    assert sweep.TIE < tiny.RULE_TIE
+    assert settle.RULE_TIE == TIE_TOLERANCE
+    assert tiny.TIE < settle.RULE_TIE
+    assert sweep.TIE < settle.RULE_TIE
 
 
 COLD = """
