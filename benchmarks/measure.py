@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from importlib import metadata
@@ -23,6 +24,8 @@ GRACE = 20.0
 
 def in_child(measure: Callable[[], Record], limit: float) -> Record:
     """What ``measure`` returns, or a record of its failure; with the child's peak memory."""
+    if "highspy" in sys.modules:  # its worker threads would be missing in the child, and it would not solve
+        sys.modules["highspy"].Highs.resetGlobalScheduler(True)
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_report, args=(measure, sender))

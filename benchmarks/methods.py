@@ -63,8 +63,10 @@ def peer(formulation: str, solver: str) -> Callable[..., Record]:
         wall = time.perf_counter() - called
         seconds = solver_seconds(milp, wall - handed_over)
         done = stats.status in (pulp.LpSolveStatus.Optimal, pulp.LpSolveStatus.GapLimit)
+        out_of_time = stats.status == pulp.LpSolveStatus.TimeLimit or seconds >= limit
         return {
-            "status": "optimal" if done else "time-limit",
+            "status": "optimal" if done else "time-limit" if out_of_time else "error",
+            "message": stats.status_str,
             "seconds": seconds,
             "build_seconds": built - started + wall - seconds,
             "value": None if stats.objective is None else float(stats.objective),
