@@ -6,7 +6,10 @@ Seeds 1000 to 1004 are the benchmark's; nothing was tuned on them.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from stackelberg import examples
+from stackelberg.faking import CuePolicy, FakingGame, FollowerType, LeaderCosts
 from stackelberg.game import BayesianStackelbergGame
 
 SEEDS = (1000, 1001, 1002, 1003, 1004)
@@ -41,7 +44,34 @@ def instance(size: Size, seed: int) -> BayesianStackelbergGame:
         return examples.patrol(n, types, [5, n, 2, types, seed])
     if family == "security":
         return examples.security(n, types, [6, n, 2, types, seed])
+    if family == "faking":
+        return faking(types, [9, types, seed])
     raise ValueError(f"unknown family {size.family!r}")
+
+
+def faking(types: int, seed: examples.Seed) -> BayesianStackelbergGame:
+    """A faking game in normal form: hidden types that differ in every parameter, two cues, one method."""
+    rng = np.random.default_rng(seed)
+    weights = rng.random(types) + 0.2
+    followers = [
+        FollowerType(
+            name=f"type {l}",
+            prior=weight,
+            preference=rng.normal(0.2, 0.5),
+            goal_guarding=rng.uniform(0, 2),
+            sycophancy=rng.uniform(0, 0.3),
+            plan_cost=rng.uniform(0, 0.05),
+        )
+        for l, weight in enumerate(weights / weights.sum())
+    ]
+    costs = LeaderCosts(
+        deploy_harm=rng.uniform(0.5, 1.5),
+        train_disagreement=rng.uniform(0, 1),
+        refusal_value=rng.uniform(0, 0.5),
+        monitoring_cost=rng.uniform(0.02, 0.3),
+    )
+    cues = CuePolicy.informative(rng.uniform(0.3, 1))
+    return FakingGame(types=followers, cues=cues, monitoring=0.2, costs=costs).to_game()
 
 
 SQUARE = ((5, 5, 8), (10, 10, 8), (10, 10, 10))
