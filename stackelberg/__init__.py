@@ -10,6 +10,7 @@ from stackelberg import examples
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError, Status
 from stackelberg.faking import Commitment, CuePolicy, FakingGame, FollowerType, LeaderCosts, Method
+from stackelberg.files import read_game, write_game
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
 from stackelberg.response import best_replies, logit_replies
 from stackelberg.solve import solve
@@ -37,6 +38,8 @@ __all__ = [
     "certify",
     "examples",
     "logit_replies",
+    "read_game",
     "solve",
     "solve_batch",
+    "write_game",
 ]

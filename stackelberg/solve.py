@@ -105,7 +105,8 @@ def solve(
     if not np.isfinite(proposal.strategy).all():
         if throw:
             raise SolveError(
-                f"{chosen} found no strategy ({proposal.status}): {proposal.message}", proposal.status
+                f"{chosen} found no strategy ({proposal.status}): {proposal.message}; {proposal.status.advice}",
+                proposal.status,
             )
         return _without_strategy(game, proposal, chosen, time.perf_counter() - started)
     return _certified(game, proposal, chosen, why, started)
