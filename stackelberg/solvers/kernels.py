@@ -92,7 +92,8 @@ def _with_imported(module: ModuleType) -> list[ModuleType]:
 
 
 def _digest(module: ModuleType) -> str:
-    text = b"".join(_source(part).read_bytes() for part in _with_imported(module))
+    sources = [*map(_source, _with_imported(module)), Path(__file__)]  # this file holds the options
+    text = b"".join(source.read_bytes() for source in sources)
     return hashlib.sha256(text).hexdigest()[:12]
 
 
