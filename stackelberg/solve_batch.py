@@ -30,8 +30,8 @@ INTERPRETED_SECONDS_PER_CELL = 8e-6
 """Least time that an interpreted game takes per type, leader action and reply."""
 LOADING_SECONDS, COMPILING_SECONDS = 0.5, 2.5
 """How long to run interpreted before loading kernels from the disk cache, or compiling them."""
-CHUNK_CELLS = 200_000
-"""Games go to the kernels in chunks of about this many payoffs, between which Ctrl-C works."""
+FIRST_ROUND_CELLS, ROUND_SECONDS = 20_000, 0.1
+"""Payoffs per thread in the first round of games, and how long later rounds should take about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ def _search(
     _in_chunks(
         first + 1,
         games,
-        max(1, CHUNK_CELLS // cells) if cells else 1,
+        cells,
         workers,
         lambda begin, end: tiny.solve_games(R, C, p, begin, end, MOST_PROGRAMS, *out),
     )
@@ -201,25 +201,32 @@ def _sweep(
     compiled = kernels.is_compiled(sweep)
     with kernels.announced(sweep, "the sweep over commitments"):
         solve(0, min(1, games))
-    _in_chunks(1, games, max(1, CHUNK_CELLS // cells) if cells else 1, workers if compiled else 1, solve)
+    _in_chunks(1, games, cells, workers if compiled else 1, solve)
 
 
-def _in_chunks(first: int, last: int, size: int, workers: int, solve: Callable[[int, int], None]) -> None:
-    """Call ``solve(begin, end)`` on consecutive chunks, on threads: kernels hold no lock while they run."""
-    starts = range(first, last, size)
-    if workers > 1 and len(starts) < 4 * workers and last - first >= 64 * workers:
-        starts = range(first, last, -(-(last - first) // (4 * workers)))  # enough chunks to share out
-    ends = [*starts[1:], last]
-    if workers == 1 or len(starts) <= 1:
-        for begin, end in zip(starts, ends):
-            solve(begin, end)
-        return
-    pool = ThreadPoolExecutor(min(workers, len(starts)), thread_name_prefix="stackelberg")
+def _in_chunks(first: int, last: int, cells: int, workers: int, solve: Callable[[int, int], None]) -> None:
+    """Call ``solve(begin, end)`` on consecutive chunks, on threads: kernels hold no lock while they run.
+
+    Rounds grow until they take a fraction of a second, so that Ctrl-C works whatever a game takes.
+    """
+    size = max(FIRST_ROUND_CELLS // max(cells, 1), 4) * workers
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="stackelberg") if workers > 1 else None
     try:
-        for _ in pool.map(solve, starts, ends):
-            pass
+        while first < last:
+            end = min(first + size, last)
+            started = time.perf_counter()
+            if pool is None or end - first < 8 * workers:
+                solve(first, end)
+            else:
+                starts = range(first, end, -(-(end - first) // (4 * workers)))  # enough chunks to even out
+                for _ in pool.map(solve, starts, [*starts[1:], end]):
+                    pass
+            first = end
+            seconds = time.perf_counter() - started
+            size = size * 4 if seconds < ROUND_SECONDS else max(size // 2, workers)
     finally:
-        pool.shutdown(cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
 
 def _solve_one(R: Floats, C: Floats, p: Floats) -> tuple[float, Floats, Ints]:

@@ -225,24 +225,19 @@ def solve_games(
     """
     _, K, m, n = R.shape
     # Working arrays, allocated once; kernels take them one by one (a tuple costs a reference count each).
-    V, D = (
-        np.empty((K * n, m)),
-        np.empty((K * n, m)),
-    )  # payoffs of leader and follower, one row per (type, reply)
-    begin, order = np.empty(K + 1, np.int64), np.empty(K, np.int64)  # first row of each type, and which type
-    unit, stakes = (
-        np.empty(K),
-        np.empty(K),
-    )  # unit of a type's ties and the leader's stakes, by the game's index
-    keeps, own = np.empty(n, np.int64), np.empty(n)  # whether a reply stays, what it is worth to the type
-    profile = np.empty(K, np.int64)  # row played by each type
+    # Payoffs of leader and follower, one row per (type, reply); first row of each type, and which type it is:
+    V, D = np.empty((K * n, m)), np.empty((K * n, m))
+    begin, order = np.empty(K + 1, np.int64), np.empty(K, np.int64)
+    # Unit of a type's ties and the leader's stakes in it; whether a reply stays, what it is worth to the type:
+    unit, stakes = np.empty(K), np.empty(K)
+    keeps, own = np.empty(n, np.int64), np.empty(n)
+    # Row played by each type; commitments; payoffs of the types that are fixed, and most of those that are not:
+    profile = np.empty(K, np.int64)
     x, best, objective = np.empty(m), np.empty(m), np.empty(m)
-    committed, promised = (
-        np.empty((K + 1, m)),
-        np.empty((K + 1, m)),
-    )  # by types fixed, and by open ones at most
-    inverse, levels = np.empty((m, m)), np.empty(m)  # basis inverse and basic variables of the dual
-    column, rate = np.empty(m), np.empty(m)  # entering column, and the same in the basis
+    committed, promised = np.empty((K + 1, m)), np.empty((K + 1, m))
+    # The dual's basis inverse, basic variables, entering column, and that column in the basis:
+    inverse, levels = np.empty((m, m)), np.empty(m)
+    column, rate = np.empty(m), np.empty(m)
     nudge = PERTURBATION * (1.0 + 0.6180339887 * np.arange(1, m + 1) % 1.0)
     for g in range(first, last):
         prepare(R, C, prior, g, V, D, begin, order, unit, stakes, keeps)
