@@ -215,10 +215,10 @@ def _in_chunks(first: int, last: int, cells: int, workers: int, solve: Callable[
         while first < last:
             end = min(first + size, last)
             started = time.perf_counter()
-            if pool is None or end - first < 8 * workers:
+            if pool is None or end - first < 32 * workers:
                 solve(first, end)
             else:
-                starts = range(first, end, -(-(end - first) // (4 * workers)))  # enough chunks to even out
+                starts = range(first, end, -(-(end - first) // (16 * workers)))  # enough to even out
                 for _ in pool.map(solve, starts, [*starts[1:], end]):
                     pass
             first = end
