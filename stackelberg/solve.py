@@ -8,18 +8,22 @@ import time
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Equilibrium, Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import expected_payoffs
 
-Method = Literal["auto", "dobss", "multiple-lps"]
+Method = Literal["auto", "cells", "dobss", "multiple-lps", "strong-milp"]
 
-METHODS = ("auto", "dobss", "multiple-lps")
+METHODS = ("auto", "cells", "dobss", "multiple-lps", "strong-milp")
 
 FEW_PROFILES = 256
-"""Up to this many reply profiles "auto" takes the multiple LPs, which prove their answer; beyond, DOBSS."""
+"""Up to this many reply profiles "auto" takes the multiple LPs, which prove their answer."""
+
+SWEPT_TYPES = 1000
+"""Up to this many types "auto" sweeps over three leader actions; the sweep is quadratic in the types."""
 
 
 def solve(
@@ -27,6 +31,8 @@ def solve(
     *,
     method: Method = "auto",
     solver: str = "highs",
+    formulation: Literal["mip-p-g", "d2"] = "mip-p-g",
+    warm_start: ArrayLike | None = None,
     time_limit: float | None = None,
     gap: float = 0.0,
     throw: bool = True,
@@ -36,16 +42,21 @@ def solve(
     Parameters
     ----------
     game : BayesianStackelbergGame
-    method : {"auto", "dobss", "multiple-lps"}
-        "multiple-lps" enumerates reply profiles and proves its answer optimal in rationals; "dobss" is a
-        mixed-integer program for more types.  "auto" takes the first up to 256 profiles, else the second;
-        the result's message says which and why.
+    method : {"auto", "cells", "dobss", "multiple-lps", "strong-milp"}
+        "multiple-lps" enumerates reply profiles and proves its answer optimal in rationals; "cells" sweeps
+        over the commitments of two or three leader actions, any number of types; "dobss" and "strong-milp"
+        are mixed-integer programs for more of both.  "auto" takes the first up to 256 profiles, else the
+        second where it is fast, else "dobss"; the result's message says which and why.
     solver : str
-        For "dobss": "highs", "cbc", "scip", "gurobi" or "cplex", where PuLP finds it.
+        For "dobss" and "strong-milp": "highs", "cbc", "scip", "gurobi" or "cplex", where PuLP finds it.
+    formulation : {"mip-p-g", "d2"}
+        For "strong-milp".
+    warm_start : array_like, shape (leader actions,), optional
+        For "dobss" and "strong-milp": a commitment to start from.
     time_limit : float, optional
         Seconds for the search.
     gap : float
-        For "dobss": relative gap at which to stop early.
+        For "dobss" and "strong-milp": relative gap at which to stop early.
     throw : bool
         Whether to raise where no strategy was found; with False the result carries NaN and the status.
 
@@ -77,10 +88,20 @@ def solve(
         from stackelberg.solvers.multiple_lps import multiple_lps
 
         proposal = multiple_lps(game, time_limit=time_limit)
-    else:
-        from stackelberg.solvers.dobss import dobss
+    elif chosen == "cells":
+        from stackelberg.solvers.cells import cells
 
-        proposal = dobss(game, solver=solver, time_limit=time_limit, gap=gap)
+        proposal = cells(game, time_limit=time_limit)
+    else:
+        options = {"solver": solver, "time_limit": time_limit, "gap": gap, "warm_start": warm_start}
+        if chosen == "strong-milp":
+            from stackelberg.solvers.strong_milp import strong_milp
+
+            proposal = strong_milp(game, formulation=formulation, **options)
+        else:
+            from stackelberg.solvers.dobss import dobss
+
+            proposal = dobss(game, **options)
     if not np.isfinite(proposal.strategy).all():
         if throw:
             raise SolveError(
@@ -99,6 +120,13 @@ def _choose(game: BayesianStackelbergGame) -> tuple[str, str]:
         return (
             "multiple-lps",
             f"auto chose multiple-lps: {count} reply profiles are few enough to prove the answer; ",
+        )
+    types, rows, _ = game.shape
+    if rows == 2 or (rows == 3 and types <= SWEPT_TYPES):
+        return (
+            "cells",
+            f"auto chose cells: {count:,} reply profiles are too many to enumerate, {rows} leader actions few "
+            "enough to sweep over; ",
         )
     return "dobss", f"auto chose dobss: {count:,} reply profiles are too many to enumerate; "
 

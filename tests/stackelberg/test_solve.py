@@ -130,7 +130,7 @@ def test_auto_says_what_it_chose_and_why():
     large = sb.BayesianStackelbergGame(
         rng.normal(size=(6, 2, 3)), rng.normal(size=(6, 2, 3)), np.full(6, 1 / 6)
     )
-    assert sb.solve(large).method == "dobss"
+    assert sb.solve(large).method == "cells"
     assert "729 reply profiles" in sb.solve(large).message
 
 
