@@ -36,9 +36,7 @@ def equilibria(game):
         warnings.filterwarnings("ignore", category=RuntimeWarning)
         found = list(nashpy.Game(R, C).support_enumeration())
     return [
-        float(x @ R @ y)
-        for x, y in found
-        if regret(R @ y, x, R) <= REGRET and regret(x @ C, y, C) <= REGRET
+        float(x @ R @ y) for x, y in found if regret(R @ y, x, R) <= REGRET and regret(x @ C, y, C) <= REGRET
     ]
 
 
