@@ -105,7 +105,6 @@ def main(arguments: list[str] | None = None) -> None:
         if given.smoke
         else here.parent / "docs" / "benchmarks" / "batch.md"
     )
-    where = measure.machine()
     lines = [
         "# How fast very many games are",
         "",
@@ -115,9 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
         "",
         *sweeps(1 if given.smoke else 5, 10_000 if given.smoke else 100_000, given.seed),
         "",
-        f"Measured on {where['cpu']} ({where['cores']} cores), Python {where['python']}, "
-        f"{', '.join(' '.join(v) for v in where['versions'].items())}; commit {where['commit']}; "
-        f"seed {given.seed}. Written by `python -m benchmarks.batch`.",
+        measure.provenance(measure.machine(), f"seed {given.seed}", "batch"),
         "",
     ]
     page.parent.mkdir(parents=True, exist_ok=True)

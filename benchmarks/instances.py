@@ -80,6 +80,7 @@ ROWS: dict[str, tuple[Size, ...]] = {
     "20 × 20": tuple(Size(f, 20, 20, types) for f in ("uniform", "covariant -0.5") for types in (2, 4)),
     "patrol": tuple(Size("patrol", 20, 5, types) for types in (4, 10, 20)),
     "security": tuple(Size("security", 28, 8, types) for types in (4, 8)),
+    "one type": tuple(Size("uniform", k, k, 1) for k in (10, 40)),
 }
 """Rows of the table of ratios, each with its sizes."""
 
@@ -88,5 +89,6 @@ SMOKE: dict[str, tuple[Size, ...]] = {
     "two leader actions": (Size("uniform", 2, 4, 4),),
     "patrol": (Size("patrol", 6, 3, 2),),
     "security": (Size("security", 3, 3, 2),),
+    "one type": (Size("uniform", 3, 4, 1),),
 }
 """Tiny sizes, to see that everything runs."""

@@ -20,6 +20,17 @@ from typing import Any
 Record = dict[str, Any]
 GRACE = 20.0
 """Seconds beyond the limit before a child is ended: solvers look at the clock at their leisure."""
+PACKAGES = (
+    "numpy",
+    "numba",
+    "highspy",
+    "pulp",
+    "cvxpy",
+    "cbcbox",
+    "pyscipopt",
+    "gurobipy",
+    "open-spiel",
+)
 
 
 def in_child(measure: Callable[[], Record], limit: float) -> Record:
@@ -80,8 +91,18 @@ def machine() -> Record:
         "cpu": _cpu(),
         "cores": multiprocessing.cpu_count(),
         "commit": _output(["git", "rev-parse", "--short", "HEAD"]),
-        "versions": dict(_versions(("numpy", "numba", "highspy", "pulp", "pyscipopt", "gurobipy", "cbcbox"))),
+        "versions": dict(_versions(PACKAGES)),
     }
+
+
+def provenance(where: Record, seeds: str, command: str) -> str:
+    """The sentence that ends a page: machine, versions, seeds and command."""
+    versions = ", ".join(f"{name} {version}" for name, version in where.get("versions", {}).items())
+    return (
+        f"Measured on {where.get('cpu', '?')} ({where.get('cores', '?')} cores), "
+        f"Python {where.get('python', '?')}, {versions}; commit {where.get('commit', '?')}; {seeds}. "
+        f"Written by `python -m benchmarks.{command}`."
+    )
 
 
 def _cpu() -> str:

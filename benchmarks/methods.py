@@ -9,9 +9,11 @@ import importlib
 import importlib.util
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from unittest import mock
 
 import pulp
 
@@ -111,6 +113,41 @@ def _multiple_lps(game: sb.BayesianStackelbergGame, limit: float) -> Proposal:
     return multiple_lps(game, time_limit=limit)
 
 
+def open_spiel(game: sb.BayesianStackelbergGame, limit: float) -> Record:
+    """OpenSpiel's linear programs for one type, one per follower action (Conitzer & Sandholm 2006).
+
+    It leaves the solver to cvxpy, which takes whichever is installed, Gurobi before others: here it is HiGHS.
+    ``seconds`` is what that reports, the rest is building.  There is no limit.
+    """
+    import cvxpy
+    import pyspiel
+    from open_spiel.python.algorithms import stackelberg_lp
+
+    solving: list[float] = []
+    solve = cvxpy.Problem.solve
+
+    def timed(problem: cvxpy.Problem, *arguments: object, **options: object) -> object:
+        found = solve(problem, *arguments, **{"solver": cvxpy.HIGHS} | options)
+        solving.append(problem.solver_stats.solve_time or 0.0)
+        return found
+
+    started = time.perf_counter()
+    with mock.patch.object(cvxpy.Problem, "solve", timed), warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # a reply that is nowhere best: its program is infeasible
+        leader, follower = game.payoffs(0)
+        _, _, value, _ = stackelberg_lp.solve_stackelberg(pyspiel.create_matrix_game(leader, follower))
+    wall = time.perf_counter() - started
+    return {
+        "status": "optimal",
+        "seconds": sum(solving),
+        "build_seconds": wall - sum(solving),
+        "value": float(value),
+        "nodes": len(solving),
+    }
+
+
 def available() -> dict[str, Callable[..., Record]]:
     """Every method that can run here, by name; ours first."""
     methods: dict[str, Callable[..., Record]] = {}
@@ -122,7 +159,24 @@ def available() -> dict[str, Callable[..., Record]]:
     for solver, name in SOLVERS.items():
         if name in installed:
             methods |= {f"{formulation}+{solver}": peer(formulation, solver) for formulation in FORMULATIONS}
+    if importlib.util.find_spec("pyspiel"):
+        methods["open-spiel"] = open_spiel
     return methods
+
+
+def missing() -> dict[str, str]:
+    """Why a method or solver cannot run here, by name."""
+    reasons = {}
+    if "branch-and-bound" not in available():
+        reasons["branch-and-bound"] = "this version of the library does not have it"
+    installed = pulp.listSolvers(onlyAvailable=True)
+    packages = {"cbc": "pulp[cbc]", "scip": "pyscipopt", "gurobi": "gurobipy", "cplex": "cplex"}
+    for solver, name in SOLVERS.items():
+        if name not in installed:
+            reasons[solver] = f"PuLP finds no such solver; try pip install '{packages.get(solver, solver)}'"
+    if not importlib.util.find_spec("pyspiel"):
+        reasons["open-spiel"] = "OpenSpiel is not installed; try pip install open-spiel"
+    return reasons
 
 
 OURS = ("branch-and-bound", "cells")
@@ -133,6 +187,8 @@ def fits(method: str, game: sb.BayesianStackelbergGame) -> bool:
     """Whether a method is meant for a game at all."""
     if method == "cells":
         return game.shape[1] in (2, 3)
+    if method == "open-spiel":
+        return game.shape[0] == 1
     if method == "multiple-lps":
         from stackelberg.solvers.multiple_lps import MOST_PROFILES, profile_count
 

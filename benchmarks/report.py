@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.instances import Size
-from benchmarks.measure import Record
+from benchmarks.measure import Record, provenance
 from benchmarks.methods import OURS
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -17,6 +17,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "best formulation on Gurobi": ("dobss+gurobi", "mip-p-g+gurobi", "d2+gurobi"),
     "best formulation on SCIP": ("dobss+scip", "mip-p-g+scip", "d2+scip"),
     "multiple LPs": ("multiple-lps",),
+    "OpenSpiel's LPs (one type)": ("open-spiel",),
 }
 """Columns of the table: the best of these methods on each instance."""
 
@@ -102,10 +103,12 @@ def disagreements(records: list[Record]) -> str:
     )
 
 
-def page(records: list[Record], rows: dict[str, tuple[Size, ...]], plot: str) -> str:
-    """The page for the docs."""
+def page(
+    records: list[Record], rows: dict[str, tuple[Size, ...]], plot: str, missing: dict[str, str] | None = None
+) -> str:
+    """The page for the docs; ``missing`` says why methods could not be measured at all."""
+    absent = [f"{name}: {why}" for name, why in (missing or {}).items()]
     where = records[-1]["machine"] if records else {}
-    versions = ", ".join(f"{name} {version}" for name, version in where.get("versions", {}).items())
     failed = sorted(
         {f"{r['method']} on {r['size']}: {r.get('message', '')}" for r in records if r["status"] == "error"}
     )
@@ -116,7 +119,6 @@ def page(records: list[Record], rows: dict[str, tuple[Size, ...]], plot: str) ->
             "Peers' seconds over ours, per instance, on one thread and in one run; median over seeds, and in",
             "the rows of families the geometric mean over sizes. A peer's model building and hand-over are",
             'not counted, nor is our rational re-check. ">" marks a lower bound: the peer ran out of time.',
-            "Written by `python -m benchmarks.solvers`.",
             "",
             table(records, rows),
             "",
@@ -124,16 +126,23 @@ def page(records: list[Record], rows: dict[str, tuple[Size, ...]], plot: str) ->
             "",
             disagreements(records),
             "",
-            f"Measured on {where.get('cpu', '?')} ({where.get('cores', '?')} cores), "
-            f"Python {where.get('python', '?')}, {versions}; commit {where.get('commit', '?')}; "
-            f"seeds {sorted({r['seed'] for r in records})}.",
+            provenance(where, f"seeds {sorted({r['seed'] for r in records})}", "solvers"),
             *(["", "Could not run:", "", *[f"- {line}" for line in failed]] if failed else []),
+            *(["", "Not installed here:", "", *[f"- {line}" for line in absent]] if absent else []),
             "",
         ]
     )
 
 
-COLOURS = {"highs": "tab:blue", "cbc": "tab:orange", "scip": "tab:green", "gurobi": "tab:red"}
+COLOURS = {
+    "highs": "#0072B2",
+    "cbc": "#E69F00",
+    "scip": "#009E73",
+    "gurobi": "#D55E00",
+    "multiple-lps": "#CC79A7",
+    "open-spiel": "#56B4E9",
+}
+"""Of Okabe & Ito (2008), as in stackelberg.plots; ours are black."""
 DASHES = {"dobss": "-", "mip-p-g": "--", "d2": ":"}
 
 
@@ -143,7 +152,7 @@ def style(method: str) -> dict[str, Any]:
         return {"color": "black", "linewidth": 2.5, "linestyle": "-" if method == OURS[0] else "--"}
     formulation, _, solver = method.partition("+")
     return {
-        "color": COLOURS.get(solver, "tab:gray"),
+        "color": COLOURS.get(solver or formulation, "#666666"),
         "linestyle": DASHES.get(formulation, "-"),
         "linewidth": 1,
     }

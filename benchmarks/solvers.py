@@ -57,7 +57,7 @@ def run(
 
 def warm(chosen: dict[str, Callable[..., measure.Record]], rows: dict[str, tuple[Size, ...]]) -> None:
     """Load and compile what the methods need, before children are forked from this process."""
-    for package in ("cvxpy", "highspy", "pyscipopt", "gurobipy"):
+    for package in ("cvxpy", "highspy", "pyscipopt", "gurobipy", "pyspiel"):
         if importlib.util.find_spec(package):
             importlib.import_module(package)
     sizes = [size for sizes in rows.values() for size in sizes]
@@ -100,11 +100,13 @@ def main(arguments: list[str] | None = None) -> None:
     page = given.page or (path.with_suffix(".md") if given.smoke else docs / "solvers.md")
 
     if not given.report_only:
+        for name, why in methods.missing().items():
+            print(f"skipped {name}: {why}", flush=True)
         warm(chosen, rows)
         run(rows, seeds, chosen, limit, path)
     records = measure.read(path)
     report.plot(records, rows, page.with_suffix(".png"))
-    page.write_text(report.page(records, rows, page.with_suffix(".png").name))
+    page.write_text(report.page(records, rows, page.with_suffix(".png").name, methods.missing()))
     print(report.table(records, rows))
     print(f"written to {page}")
 

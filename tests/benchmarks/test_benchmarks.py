@@ -3,8 +3,9 @@ import time
 
 import pytest
 
+import stackelberg as sb
 from benchmarks import batch, measure, methods, report, solvers
-from benchmarks.instances import Size
+from benchmarks.instances import Size, instance
 
 SMALL = Size("uniform", 3, 3, 2)
 
@@ -87,7 +88,7 @@ def test_the_run_is_resumed_and_stops_a_peer_after_two_timeouts(tmp_path, capsys
 
 def test_methods_fit_the_games_they_are_meant_for():
     four = batch.games((4, 4, 4), 1, 0)
-    game = __import__("stackelberg").BayesianStackelbergGame(*(a[0] for a in four))
+    game = sb.BayesianStackelbergGame(*(a[0] for a in four))
     assert not methods.fits("cells", game)
     assert methods.fits("multiple-lps", game)
     assert methods.fits("dobss+highs", game)
@@ -104,3 +105,25 @@ def test_the_commands_run(tmp_path, capsys):
     assert all(math.isfinite(r["seconds"]) for r in measure.read(records))
     batch.main(["--smoke", "--page", str(tmp_path / "batch.md")])
     assert "games/s" in (tmp_path / "batch.md").read_text()
+
+
+def test_open_spiel_finds_the_value_of_a_game_with_one_type():
+    pytest.importorskip("pyspiel", reason="OpenSpiel is in the bench extra, which is not installed")
+    game = instance(Size("uniform", 3, 4, 1), 3000)
+    found = methods.open_spiel(game, 5.0)
+    assert methods.fits("open-spiel", game)
+    assert not methods.fits("open-spiel", instance(SMALL, 3000))
+    assert found["value"] == pytest.approx(sb.solve(game).value, rel=1e-6)
+    assert found["nodes"] == 4  # one program per follower action
+
+
+def test_what_cannot_be_measured_says_why(monkeypatch):
+    monkeypatch.setattr(methods.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(methods.pulp, "listSolvers", lambda onlyAvailable: ["HiGHS"])
+    assert "open-spiel" not in methods.available()
+    missing = methods.missing()
+    assert missing["open-spiel"] == "OpenSpiel is not installed; try pip install open-spiel"
+    assert missing["scip"].endswith("try pip install 'pyscipopt'")
+    assert "highs" not in missing
+    page = report.page([record("cells", 1.0, machine={})], {"row": (SMALL,)}, "plot.png", missing)
+    assert "- open-spiel: OpenSpiel is not installed" in page
