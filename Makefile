@@ -6,12 +6,13 @@ export PYTHON
 PY := $(VENV)/bin/python
 DEMO ?= demo-output
 
-.PHONY: demo test fast lint notebooks clean help
+.PHONY: demo test fast lint bench notebooks clean help
 
 help:
 	@echo "make demo       analyse the shipped counts; figures and tables go to $(DEMO)"
 	@echo "make test       the whole suite        make fast   the suite without slow tests"
 	@echo "make lint       ruff and mypy          make clean  remove the environment"
+	@echo "make bench      our methods against their peers on a handful of games; docs/benchmarks has the rest"
 	@echo "make notebooks  run the notebooks and keep their outputs"
 
 $(PY):
@@ -41,6 +42,11 @@ lint: $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+# The larger measurements are modules, python -m benchmarks.solvers and others: docs/benchmarks/README.md.
+bench: $(VENV)/.installed $(VENV)/.installed-bench
+	@mkdir -p benchmarks/results
+	$(PY) -m pytest benchmarks/test_speed.py --benchmark-json=benchmarks/results/speed.json $(BENCH)
 
 notebooks: $(VENV)/.installed $(VENV)/.installed-test
 	$(PY) -m jupytext --to ipynb notebooks/*.py

@@ -113,6 +113,10 @@ def _multiple_lps(game: sb.BayesianStackelbergGame, limit: float) -> Proposal:
     return multiple_lps(game, time_limit=limit)
 
 
+SEARCHES = {"branch-and-bound": _branch_and_bound, "cells": _cells, "multiple-lps": _multiple_lps}
+"""Our searches, without the rational re-check; the first needs a version that has it."""
+
+
 def open_spiel(game: sb.BayesianStackelbergGame, limit: float) -> Record:
     """OpenSpiel's linear programs for one type, one per follower action (Conitzer & Sandholm 2006).
 
@@ -153,8 +157,7 @@ def available() -> dict[str, Callable[..., Record]]:
     methods: dict[str, Callable[..., Record]] = {}
     if importlib.util.find_spec("stackelberg.solvers.branch_and_bound"):
         methods["branch-and-bound"] = ours(_branch_and_bound)
-    methods["cells"] = ours(_cells)
-    methods["multiple-lps"] = ours(_multiple_lps)
+    methods |= {name: ours(SEARCHES[name]) for name in ("cells", "multiple-lps")}
     installed = pulp.listSolvers(onlyAvailable=True)
     for solver, name in SOLVERS.items():
         if name in installed:

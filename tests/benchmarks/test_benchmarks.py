@@ -1,5 +1,7 @@
 import math
 import time
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +129,10 @@ def test_what_cannot_be_measured_says_why(monkeypatch):
     assert "highs" not in missing
     page = report.page([record("cells", 1.0, machine={})], {"row": (SMALL,)}, "plot.png", missing)
     assert "- open-spiel: OpenSpiel is not installed" in page
+
+
+def test_benchmarks_run_only_when_asked_for():
+    root = Path(__file__).parents[2]
+    options = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert not any(path.startswith("benchmarks") for path in options["testpaths"])
+    assert "benchmarks/test_speed.py" in (root / "Makefile").read_text()
