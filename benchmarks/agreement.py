@@ -22,7 +22,7 @@ from benchmarks import measure
 from benchmarks.methods import fits
 from stackelberg.equilibrium import Certificate, Equilibrium, Status
 from stackelberg.game import GameError
-from stackelberg.solve import METHODS
+from stackelberg.solve import METHODS, Method
 
 GAMES = 10_000
 BLOCK = 50
@@ -61,8 +61,8 @@ class Block:
         """The games, one by one."""
         for R, C, p in zip(self.leader, self.follower, self.prior, strict=True):
             played = [~np.isnan(c).any(axis=0) for c in C]
-            tables = [[a[:, j] for a, j in zip(A, played, strict=True)] for A in (R, C)]
-            yield sb.BayesianStackelbergGame(*tables, p)
+            leader, follower = ([a[:, j] for a, j in zip(A, played, strict=True)] for A in (R, C))
+            yield sb.BayesianStackelbergGame(leader, follower, p)
 
 
 def block(number: int, size: int = BLOCK) -> Block:
@@ -126,7 +126,7 @@ def relative(one: float, other: float) -> float:
     return abs(one - other) / max(1.0, abs(one), abs(other))
 
 
-def compare(games: Block, method: str) -> measure.Record:
+def compare(games: Block, method: Method) -> measure.Record:
     """Solve a block in every way and count what differs; every finding names its game."""
     record: dict[str, Any] = {"block": games.number, "method": method, "games": len(games.prior)}
     record |= {"large": games.large, "shape": games.leader.shape[1:], "worst": 0.0}
@@ -231,7 +231,7 @@ def page(records: list[measure.Record], method: str, where: measure.Record, tota
     return "\n".join(lines)
 
 
-def usual_method() -> str:
+def usual_method() -> Method:
     """Our search where this version has it, else the formulation that takes any game."""
     return "branch-and-bound" if "branch-and-bound" in METHODS else "dobss"
 
