@@ -1,0 +1,475 @@
+"""Dense simplex kernels: a primal simplex on the dual of each bounding program.
+
+**The bounding program** at a node where some types' replies are fixed to :math:`a_l`:
+
+.. math::
+    \\max_{x \\in X} \\sum_l \\theta_l \\quad\\text{s.t.}\\quad
+    \\theta_l \\le \\alpha x \\;\\forall \\alpha \\in \\text{cuts of } l, \\qquad
+    \\theta_l \\le p_l R^l_{a_l} x,\\; (C^l_{a_l} - C^l_k) x \\ge 0 \\;\\forall k \\text{ (fixed } l\\text{)},
+    \\qquad h x \\ge 0 \\;\\forall \\text{ facets } h
+
+with :math:`X` the simplex.  **Its dual**, with weights :math:`w` on cuts that sum to one in each type:
+
+.. math:: \\min t \\;\\text{s.t.}\\; t \\ge \\Big[\\sum_c w_c \\alpha_c + \\sum_{l,k} y_{lk}(C^l_{a_l} - C^l_k)
+          + \\sum_h z_h h\\Big]_i \\;\\forall i, \\quad \\sum_{c \\in l} w_c = 1, \\quad w, y, z \\ge 0
+
+Why the dual: every iterate's :math:`t` is a valid upper bound on the node, so that one may stop at any time;
+fixing a reply only adds columns, so that a child starts from its parent's basis; and no leaving row means
+that the region is empty.  The dual prices of the rows are the commitment :math:`x`.
+
+**Key cuts** (generalised upper bounds, Dantzig & Van Slyke 1967).  Each convexity row keeps one basic cut,
+its key, out of the working basis, which is then m by m instead of (m + L) by (m + L).
+
+Columns of the master carry these numbers, with F the capacity for facets:
+``0`` t; ``1 + i`` surplus of row i; ``1 + m + h`` facet; ``first_cone + r n + k`` the row "reply r is as good
+as reply k of its type"; ``first_bound + c`` row c of the cut table.
+"""
+
+import numpy as np
+
+from stackelberg.solvers.state import (
+    ACTIVE,
+    BROKEN,
+    CAPPED,
+    CUTOFF,
+    EMPTY,
+    FACETS,
+    OPTIMAL,
+    PIVOTS,
+    WORK,
+    Basis,
+    Cuts,
+    Flags,
+    Floats,
+    Game,
+    Ints,
+    Scratch,
+    SmallInts,
+)
+from stackelberg.solvers.tiers import kernel
+
+TOLERANCE = 1e-9
+"""Smallest reduced cost and pivot that count, on scaled data."""
+UNBOUNDED = 1e300
+
+
+@kernel
+def dot(table: Floats, row: int, x: Floats) -> float:
+    """Row times x."""
+    total = 0.0
+    for i in range(x.size):
+        total += table[row, i] * x[i]
+    return total
+
+
+@kernel
+def eliminate(inverse: Floats, level: Floats, direction: Floats, row: int, step: float) -> None:
+    """Pivot: the entering column, with coordinates ``direction``, takes over ``row`` at level ``step``."""
+    m = direction.size
+    scale = 1.0 / direction[row]
+    for i in range(m):
+        inverse[row, i] *= scale
+    level[row] = step
+    for r in range(m):
+        factor = direction[r]
+        if r != row and factor != 0.0:
+            level[r] -= factor * step
+            for i in range(m):
+                inverse[r, i] -= factor * inverse[row, i]
+
+
+@kernel
+def ratio_test(inverse: Floats, column: Floats, direction: Floats, level: Floats, top: int) -> int:
+    """Coordinates of the column in the basis, into ``direction``; the row that blocks it first, or -1.
+
+    Row ``top`` never leaves (t is free).  Ties go to the larger pivot.
+    """
+    leaving = -1
+    step = UNBOUNDED
+    m = direction.size
+    for r in range(m):
+        a = 0.0
+        for i in range(m):
+            a += inverse[r, i] * column[i]
+        direction[r] = a
+        if r != top and a > TOLERANCE:
+            ratio = max(level[r], 0.0) / a
+            if ratio < step - 1e-15 or (ratio <= step + 1e-15 and a > direction[leaving]):
+                step = ratio
+                leaving = r
+    return leaving
+
+
+@kernel
+def best_reply(by_action: Floats, l: int, x: Floats, utility: Floats, first: int) -> int:
+    """Follower payoffs of type l at x, into ``utility``; the best reply, ``first`` where it ties."""
+    n, m = utility.size, x.size
+    for j in range(n):
+        utility[j] = 0.0
+    for i in range(m):
+        weight = x[i]
+        if abs(weight) > 1e-13:
+            row = l * m + i
+            for j in range(n):
+                utility[j] += weight * by_action[row, j]
+    best = first
+    for j in range(n):
+        if utility[j] > utility[best]:
+            best = j
+    return best
+
+
+@kernel
+def profile_lp(
+    game: Game,
+    objective: Floats,
+    types: Ints,
+    replies: Ints,
+    count: int,
+    facet: Floats,
+    facets: int,
+    cutoff: float,
+    x: Floats,
+    value: Floats,
+    counters: Ints,
+) -> int:
+    """Maximise objective x over X where the first ``count`` listed types play the listed replies.
+
+    The same simplex on the dual, without cuts: min t, rows t - ... >= objective.  ``x`` and ``value[0]`` get
+    the optimum.  Returns OPTIMAL, EMPTY, CUTOFF (value at most ``cutoff``), CAPPED or BROKEN.
+    """
+    m, n = objective.size, game.replies
+    inverse = np.zeros((m, m))
+    level, column, direction, utility = np.empty(m), np.empty(m), np.empty(m), np.empty(n)
+    flagged = np.zeros(count, np.uint8)
+    top = 0
+    for i in range(m):
+        direction[i] = objective[i] + game.perturbation[i]
+        if direction[i] > direction[top]:
+            top = i
+    for i in range(m):
+        inverse[i, i] = -1.0
+        inverse[i, top] = 1.0
+        level[i] = direction[top] - direction[i]
+    level[top] = direction[top]
+    for _ in range(60 + 12 * m):
+        value[0] = level[top]
+        if value[0] <= cutoff:
+            return CUTOFF
+        if not abs(value[0]) < UNBOUNDED:
+            return BROKEN
+        counters[WORK] += m * (m + facets + count * n)
+        cost, entering, kind = -TOLERANCE, -1, -1  # kind: -1 surplus, -2 facet, k the k-th listed type
+        for i in range(m):
+            x[i] = inverse[top, i]
+            column[i] = 0.0
+            if x[i] < cost:
+                cost, entering = x[i], i
+        for h in range(facets):
+            a = dot(facet, h, x)
+            if a < cost:
+                cost, entering, kind = a, h, -2
+        for late in range(2):  # types whose rows were violated before come first
+            if late == 1 and entering >= 0:
+                break
+            for k in range(count):
+                if flagged[k] != 1 - late:
+                    continue
+                own = replies[k]
+                j = best_reply(game.follower_by_action, types[k], x, utility, own)
+                a = utility[own] - utility[j]
+                if a < -TOLERANCE:
+                    flagged[k] = 1
+                if a < cost:
+                    cost, entering, kind = a, j, k
+        if entering < 0:
+            return OPTIMAL
+        if kind == -1:
+            column[entering] = -1.0
+        elif kind == -2:
+            for i in range(m):
+                column[i] = -facet[entering, i]
+        else:
+            first = types[kind] * n
+            for i in range(m):
+                column[i] = (
+                    game.follower[first + entering, i] - game.follower[first + replies[kind], i]
+                )
+        row = ratio_test(inverse, column, direction, level, top)
+        if row < 0:
+            return EMPTY
+        eliminate(inverse, level, direction, row, max(level[row], 0.0) / direction[row])
+    return CAPPED
+
+
+@kernel
+def master_column(game: Game, cuts: Cuts, key: SmallInts, number: int, column: Floats) -> None:
+    """The master's column of a number, into ``column``; a cut's is relative to its type's key."""
+    m, n = column.size, game.replies
+    first_cone = 1 + m + cuts.facet.shape[0]
+    first_bound = first_cone + game.types * n * n
+    if number <= m:
+        for i in range(m):
+            column[i] = 1.0 if number == 0 else 0.0
+        if number > 0:
+            column[number - 1] = -1.0
+    elif number < first_cone:
+        for i in range(m):
+            column[i] = -cuts.facet[number - 1 - m, i]
+    elif number < first_bound:
+        own = (number - first_cone) // n
+        other = own // n * n + (number - first_cone) % n
+        for i in range(m):
+            column[i] = game.follower[other, i] - game.follower[own, i]
+    else:
+        cut = number - first_bound
+        reference = key[cuts.owner[cut]]
+        for i in range(m):
+            column[i] = cuts.vector[reference, i] - cuts.vector[cut, i]
+
+
+@kernel
+def refactor(game: Game, cuts: Cuts, basis: Basis, s: Scratch) -> int:
+    """Inverse and levels of a basis from its column numbers (Gauss-Jordan); BROKEN where singular."""
+    square, column = s.square, s.column
+    m = column.size
+    for r in range(m):
+        master_column(game, cuts, basis.key, basis.column[r], column)
+        for i in range(m):
+            square[i, r] = column[i]
+            square[r, m + i] = 0.0
+        square[r, m + r] = 1.0
+    for k in range(m):
+        pivot = k
+        for r in range(k + 1, m):
+            if abs(square[r, k]) > abs(square[pivot, k]):
+                pivot = r
+        if not abs(square[pivot, k]) >= 1e-13:
+            return BROKEN
+        for i in range(k, 2 * m):
+            held = square[pivot, i]
+            square[pivot, i] = square[k, i]
+            square[k, i] = held
+        scale = 1.0 / square[k, k]
+        for i in range(k, 2 * m):
+            square[k, i] *= scale
+        for r in range(m):
+            factor = square[r, k]
+            if r != k and factor != 0.0:
+                for i in range(k, 2 * m):
+                    square[r, i] -= factor * square[k, i]
+    for i in range(m):
+        column[i] = game.perturbation[i]
+        for l in range(game.types):
+            column[i] += cuts.vector[basis.key[l], i]
+    for r in range(m):
+        a = 0.0
+        for i in range(m):
+            basis.inverse[r, i] = square[r, m + i]
+            a += square[r, m + i] * column[i]
+        basis.level[r] = a
+    return OPTIMAL
+
+
+@kernel
+def trivial_basis(game: Game, cuts: Cuts, basis: Basis, s: Scratch) -> int:
+    """The basis that always exists: t against the surpluses, keys at the trivial bounds.  Returns t's row."""
+    L, m = game.types, s.column.size
+    first = L * game.replies
+    top = 0
+    for l in range(L):
+        basis.key[l] = first + l
+    for i in range(m):
+        basis.column[i] = 1 + i
+        s.direction[i] = game.perturbation[i]
+        for l in range(L):
+            s.direction[i] += cuts.vector[first + l, i]
+        if s.direction[i] > s.direction[top]:
+            top = i
+    basis.column[top] = 0
+    return top
+
+
+@kernel
+def price_master(
+    game: Game,
+    cuts: Cuts,
+    fixed: SmallInts,
+    flagged: Flags,
+    basis: Basis,
+    x: Floats,
+    utility: Floats,
+    active: int,
+    facets: int,
+) -> int:
+    """The most negative reduced cost: surpluses and facets, flagged fixed types, cuts, other fixed types."""
+    L, n, m = game.types, game.replies, x.size
+    vector, key = cuts.vector, basis.key
+    first_cone = 1 + m + cuts.facet.shape[0]
+    first_bound = first_cone + L * n * n
+    cost, entering = -TOLERANCE, -1
+    for i in range(m):
+        if x[i] < cost:
+            cost, entering = x[i], 1 + i
+    for h in range(facets):
+        a = dot(cuts.facet, h, x)
+        if a < cost:
+            cost, entering = a, 1 + m + h
+    for late in range(2):
+        if late == 1:
+            if entering < 0:
+                last, reference = -1, 0.0
+                for z in range(active):
+                    cut = cuts.active[z]
+                    l = cuts.owner[cut]
+                    if fixed[l] < 0 and key[l] != cut:
+                        if l != last:
+                            reference = dot(vector, key[l], x)
+                            last = l
+                        a = (dot(vector, cut, x) - reference) * L
+                        if a < cost:
+                            cost, entering = a, first_bound + cut
+            if entering >= 0:
+                return entering
+        for l in range(L):
+            own = fixed[l]
+            if own >= 0 and flagged[l] == 1 - late:
+                j = best_reply(game.follower_by_action, l, x, utility, own)
+                a = utility[own] - utility[j]
+                payoff = l * n + own
+                if a < -TOLERANCE:
+                    flagged[l] = 1
+                if a < cost:
+                    cost, entering = a, first_cone + payoff * n + j
+                if key[l] != payoff:
+                    a = (dot(vector, payoff, x) - dot(vector, key[l], x)) * L
+                    if a < -TOLERANCE:
+                        flagged[l] = 1
+                    if a < cost:
+                        cost, entering = a, first_bound + payoff
+    return entering
+
+
+@kernel
+def blocking_key(
+    cuts: Cuts, basis: Basis, s: Scratch, first_bound: int, entering: int, row: int, step: Floats
+) -> int:
+    """Extend the ratio test to the keys: the type whose key blocks first, or -1; ``step[0]`` gets the ratio.
+
+    A key's level is 1 minus the levels of its type's other basic cuts, and its rate likewise.
+    """
+    rate, level, seen, listed = s.key_rate, s.key_level, s.key_seen, s.key_list
+    direction = s.direction
+    best, pivot, blocking = UNBOUNDED, 0.0, -1
+    if row >= 0:
+        best, pivot = max(basis.level[row], 0.0) / direction[row], direction[row]
+    count = 0
+    if entering >= first_bound:
+        l = cuts.owner[entering - first_bound]
+        rate[l] = level[l] = 1.0
+        seen[l] = 1
+        listed[0] = l
+        count = 1
+    for r in range(direction.size):
+        number = basis.column[r]
+        if number >= first_bound:
+            l = cuts.owner[number - first_bound]
+            if seen[l] == 0:
+                seen[l] = 1
+                rate[l] = 0.0
+                level[l] = 1.0
+                listed[count] = l
+                count += 1
+            rate[l] -= direction[r]
+            level[l] -= basis.level[r]
+    for k in range(count):
+        l = listed[k]
+        seen[l] = 0
+        if rate[l] > TOLERANCE:
+            ratio = max(level[l], 0.0) / rate[l]
+            if ratio < best - 1e-15 or (ratio <= best + 1e-15 and rate[l] > pivot):
+                best, pivot, blocking = ratio, rate[l], l
+    step[0] = best
+    return blocking
+
+
+@kernel
+def demote_key(cuts: Cuts, basis: Basis, s: Scratch, first_bound: int, l: int) -> int:
+    """Make another basic cut of type l its key, so that the old key can leave; its row, or -1 if there is none.
+
+    The working basis' row of the new key becomes that of the old one: minus the sum of the type's rows.
+    """
+    m = s.direction.size
+    row = -1
+    for i in range(m):
+        s.column[i] = 0.0
+    for r in range(m):
+        number = basis.column[r]
+        if number >= first_bound and cuts.owner[number - first_bound] == l:
+            row = r
+            for i in range(m):
+                s.column[i] -= basis.inverse[r, i]
+    if row >= 0:
+        for i in range(m):
+            basis.inverse[row, i] = s.column[i]
+        basis.level[row] = s.key_level[l]
+        s.direction[row] = s.key_rate[l]
+        old = basis.key[l]
+        basis.key[l] = basis.column[row] - first_bound
+        basis.column[row] = first_bound + old
+    return row
+
+
+@kernel
+def master_lp(
+    game: Game,
+    cuts: Cuts,
+    counters: Ints,
+    fixed: SmallInts,
+    flagged: Flags,
+    basis: Basis,
+    top: int,
+    cutoff: float,
+    s: Scratch,
+    ray: Ints,
+) -> int:
+    """Minimise t from a feasible basis, until optimal or t <= ``cutoff``.
+
+    Returns OPTIMAL, EMPTY (no commitment fits the fixed replies; ``ray[0]`` is the column that proves it),
+    CUTOFF, CAPPED or BROKEN (not a number).  ``s.x`` is the commitment that goes with the bound.
+    """
+    level, direction, x = basis.level, s.direction, s.x
+    m = x.size
+    first_bound = 1 + m + cuts.facet.shape[0] + game.types * game.replies * game.replies
+    step = np.empty(1)
+    ray[0] = -1
+    for _ in range(500 + 30 * (m + game.types)):
+        if level[top] <= cutoff:
+            return CUTOFF
+        if not abs(level[top]) < UNBOUNDED:
+            return BROKEN
+        counters[PIVOTS] += 1
+        counters[WORK] += m * (2 * m + counters[ACTIVE] + counters[FACETS] + game.types * 4)
+        for i in range(m):
+            x[i] = basis.inverse[top, i]
+        entering = price_master(
+            game, cuts, fixed, flagged, basis, x, s.utility, counters[ACTIVE], counters[FACETS]
+        )
+        if entering < 0:
+            return OPTIMAL
+        master_column(game, cuts, basis.key, entering, s.column)
+        row = ratio_test(basis.inverse, s.column, direction, level, top)
+        l = blocking_key(cuts, basis, s, first_bound, entering, row, step)
+        if row < 0 and l < 0:
+            ray[0] = entering
+            return EMPTY
+        if l >= 0:
+            row = demote_key(cuts, basis, s, first_bound, l)
+            if row < 0:  # the entering cut is of the same type and becomes its key
+                for r in range(m):
+                    level[r] -= step[0] * direction[r]
+                basis.key[l] = entering - first_bound
+                continue
+        eliminate(basis.inverse, level, direction, row, step[0])
+        basis.column[row] = entering
+    return CAPPED

@@ -1,0 +1,117 @@
+"""Two tiers for one source: kernels run interpreted at once, and compiled where a game needs more.
+
+A kernel is a plain Python function of scalar loops over NumPy arrays, marked by :func:`kernel`.  Called as
+it is, it runs interpreted: slow, but at once.  
+:func:`call_compiled` builds the same functions with numba and
+keeps the machine code on disk.  All state lives in arrays that both tiers share, so a search that began
+interpreted goes on compiled from where it stands.
+
+numba writes its cache beside this file, or into the user's cache folder where the installation is
+read-only, through atomic renames, so that concurrent processes may share it.  It looks for changes only in
+the file of the outermost function; we put a digest of *all* kernels into the name, so that an upgrade never
+meets stale code.
+"""
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+MODULES = ("simplex", "reduction", "envelope_cuts", "search")
+"""Modules of this folder that hold kernels; their names share one namespace when compiled."""
+
+SECONDS_TO_COMPILE = 25
+
+_kernels: list[Callable[..., Any]] = []
+_entries: set[str] = set()
+_loaded: dict[str, Callable[..., Any]] = {}
+_called: set[str] = set()
+
+
+def kernel[F: Callable[..., Any]](function: F) -> F:
+    """Mark a function as a kernel that other kernels call."""
+    _kernels.append(function)
+    return function
+
+
+def entry[F: Callable[..., Any]](function: F) -> F:
+    """Mark a kernel that Python calls: it gets a wrapper and a place in the cache."""
+    _entries.add(function.__name__)
+    return kernel(function)
+
+
+def is_loaded() -> bool:
+    """Whether this process already holds the compiled kernels."""
+    return bool(_called)
+
+
+def call_compiled(name: str, *arguments: Any, announce: bool = True) -> Any:
+    """Call an entry kernel in compiled form; the first call loads it from disk or compiles it.
+
+    Parameters
+    ----------
+    name : str
+    arguments
+        The kernel's own.
+    announce : bool
+        Whether to say on stderr that a compilation is about to happen.
+    """
+    if name in _called:
+        return _loaded[name](*arguments)
+    import numba
+
+    if not _loaded:
+        _loaded.update(_build(announce))
+    level = numba.config.OPT
+    numba.config.OPT = numba.core.config._OptLevel(1)  # compiles faster than 3, and runs no slower here
+    try:
+        result = _loaded[name](*arguments)
+    finally:
+        numba.config.OPT = level
+    _called.add(name)
+    return result
+
+
+def _build(announce: bool) -> dict[str, Callable[..., Any]]:
+    import numba
+
+    modules = [importlib.import_module(f"stackelberg.solvers.{name}") for name in MODULES]
+    namespace: dict[str, Any] = {}
+    for module in modules:
+        namespace.update(vars(module))
+    digest = _digest([Path(str(module.__file__)) for module in modules])
+    common = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": {"reassoc", "contract", "nsz"},  # never "nnan": the guards test for NaN
+    }
+    inner = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    for function in _kernels:
+        copy = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)  # type: ignore[attr-defined]
+        copy.__module__, copy.__qualname__ = function.__module__, f"{function.__name__}_{digest}"
+        options = {"cache": True} if function.__name__ in _entries else inner
+        namespace[function.__name__] = numba.njit(**common, **options)(copy)
+    entries = {name: namespace[name] for name in _entries}
+    cold = [name for name, e in entries.items() if not _is_cached(e, name, digest)]
+    if cold and announce:
+        print(
+            f"stackelberg: compiling the branch-and-bound kernels, once per installation (about "
+            f"{SECONDS_TO_COMPILE} s); the search goes on from where it is",
+            file=sys.stderr,
+            flush=True,
+        )
+    return entries
+
+
+def _is_cached(dispatcher: Any, name: str, digest: str) -> bool:
+    folder = dispatcher.stats.cache_path
+    return folder is not None and any(Path(folder).glob(f"*{name}_{digest}*.nbi"))
+
+
+def _digest(paths: list[Path]) -> str:
+    own = Path(__file__)
+    text = b"".join(path.read_bytes() for path in [*paths, own, own.with_name("state.py")])
+    return hashlib.sha256(text).hexdigest()[:12]
