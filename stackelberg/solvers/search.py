@@ -92,10 +92,10 @@ def threshold(numbers: Floats) -> float:
 @kernel
 def leader_value(game: Game, vector: Floats, x: Floats, profile: Ints, utility: Floats) -> float:
     """Leader's value at x; ``profile`` gets the replies, ties broken for the leader."""
-    n = game.replies
+    n, by_action = game.replies, game.follower_by_action
     total = 0.0
     for l in range(game.types):
-        most = utility[best_reply(game.follower_by_action, l, x, utility, 0)] - TIE
+        most = utility[best_reply(by_action, l, x, utility, 0)] - TIE
         best = NOTHING
         for j in range(n):
             if utility[j] >= most:
@@ -357,22 +357,25 @@ def activate(cuts: Cuts, counters: Ints, cut: int) -> None:
 @kernel
 def activate_violated(game: Game, cuts: Cuts, counters: Ints, s: Scratch) -> int:
     """Activate each free type's most violated cut among those that hold here; how many there were."""
+    vector, owner, shared, is_active = cuts.vector, cuts.owner, cuts.shared, cuts.is_active
+    x, theta, worst, violating, fixed, local = s.x, s.theta, s.most_violated, s.violating, s.fixed, s.local
+    shared_count, key = counters[SHARED], s.basis.key
     for l in range(game.types):
-        s.most_violated[l] = -1e-8
-        s.violating[l] = -1
-        s.theta[l] = dot(cuts.vector, s.basis.key[l], s.x)
-    for k in range(counters[SHARED] + s.local[0]):
-        cut = cuts.shared[k] if k < counters[SHARED] else s.local[1 + k - counters[SHARED]]
-        l = cuts.owner[cut]
-        if s.fixed[l] < 0 and cuts.is_active[cut] == 0:
-            a = dot(cuts.vector, cut, s.x) - s.theta[l]
-            if a < s.most_violated[l]:
-                s.most_violated[l] = a
-                s.violating[l] = cut
+        worst[l] = -1e-8
+        violating[l] = -1
+        theta[l] = dot(vector, key[l], x)
+    for k in range(shared_count + local[0]):
+        cut = shared[k] if k < shared_count else local[1 + k - shared_count]
+        l = owner[cut]
+        if fixed[l] < 0 and is_active[cut] == 0:
+            a = dot(vector, cut, x) - theta[l]
+            if a < worst[l]:
+                worst[l] = a
+                violating[l] = cut
     found = 0
     for l in range(game.types):
-        if s.violating[l] >= 0:
-            activate(cuts, counters, s.violating[l])
+        if violating[l] >= 0:
+            activate(cuts, counters, violating[l])
             found += 1
     counters[WORK] += counters[SHARED] * s.x.size
     return found
@@ -381,17 +384,18 @@ def activate_violated(game: Game, cuts: Cuts, counters: Ints, s: Scratch) -> int
 @kernel
 def measure_gaps(game: Game, cuts: Cuts, s: Scratch) -> None:
     """For each free type, how far its bound exceeds what it gives at the node's commitment ``s.y``."""
-    n = game.replies
+    n, by_action, vector, key = game.replies, game.follower_by_action, cuts.vector, s.basis.key
+    x, y, utility, fixed, gap, theta = s.x, s.y, s.utility, s.fixed, s.gap, s.theta
     for l in range(game.types):
-        s.gap[l] = 0.0
-        if s.fixed[l] < 0:
-            s.theta[l] = dot(cuts.vector, s.basis.key[l], s.x)
-            most = s.utility[best_reply(game.follower_by_action, l, s.y, s.utility, 0)] - 1e-9
+        gap[l] = 0.0
+        if fixed[l] < 0:
+            theta[l] = dot(vector, key[l], x)
+            most = utility[best_reply(by_action, l, y, utility, 0)] - 1e-9
             value = NOTHING
             for j in range(n):
-                if s.utility[j] >= most:
-                    value = max(value, dot(cuts.vector, l * n + j, s.y))
-            s.gap[l] = max(s.theta[l] - value, 0.0)
+                if utility[j] >= most:
+                    value = max(value, dot(vector, l * n + j, y))
+            gap[l] = max(theta[l] - value, 0.0)
 
 
 @kernel
@@ -545,19 +549,29 @@ def bound_node(
 
 
 @kernel
+def copy_basis(source: Basis, target: Basis) -> None:
+    """Copy all arrays of a basis."""
+    inverse, level, column, key = source.inverse, source.level, source.column, source.key
+    inverse_to, level_to, column_to, key_to = target.inverse, target.level, target.column, target.key
+    m = level.size
+    for r in range(m):
+        column_to[r] = column[r]
+        level_to[r] = level[r]
+        for i in range(m):
+            inverse_to[r, i] = inverse[r, i]
+    for l in range(key.size):
+        key_to[l] = key[l]
+
+
+@kernel
 def solve_child(
     game: Game, cuts: Cuts, best: Best, l: int, j: int, top: int, cutoff: float, s: Scratch, ray: Ints
 ) -> int:
     """The master program of the child in which type l plays j, from the node's basis."""
     m = s.x.size
-    basis, child = s.basis, s.child
-    for r in range(m):
-        child.column[r] = basis.column[r]
-        child.level[r] = basis.level[r]
-        for i in range(m):
-            child.inverse[r, i] = basis.inverse[r, i]
+    child = s.child
+    copy_basis(s.basis, child)
     for k in range(game.types):
-        child.key[k] = basis.key[k]
         s.child_flagged[k] = s.flagged[k]
     s.fixed[l] = j
     s.child_flagged[l] = 1

@@ -139,12 +139,13 @@ def profile_lp(
     the optimum.  Returns OPTIMAL, EMPTY, CUTOFF (value at most ``cutoff``), CAPPED or BROKEN.
     """
     m, n = objective.size, game.replies
+    follower, by_action, perturbation = game.follower, game.follower_by_action, game.perturbation
     inverse = np.zeros((m, m))
     level, column, direction, utility = np.empty(m), np.empty(m), np.empty(m), np.empty(n)
     flagged = np.zeros(count, np.uint8)
     top = 0
     for i in range(m):
-        direction[i] = objective[i] + game.perturbation[i]
+        direction[i] = objective[i] + perturbation[i]
         if direction[i] > direction[top]:
             top = i
     for i in range(m):
@@ -176,7 +177,7 @@ def profile_lp(
                 if flagged[k] != 1 - late:
                     continue
                 own = replies[k]
-                j = best_reply(game.follower_by_action, types[k], x, utility, own)
+                j = best_reply(by_action, types[k], x, utility, own)
                 a = utility[own] - utility[j]
                 if a < -TOLERANCE:
                     flagged[k] = 1
@@ -192,9 +193,7 @@ def profile_lp(
         else:
             first = types[kind] * n
             for i in range(m):
-                column[i] = (
-                    game.follower[first + entering, i] - game.follower[first + replies[kind], i]
-                )
+                column[i] = follower[first + entering, i] - follower[first + replies[kind], i]
         row = ratio_test(inverse, column, direction, level, top)
         if row < 0:
             return EMPTY
@@ -203,11 +202,20 @@ def profile_lp(
 
 
 @kernel
-def master_column(game: Game, cuts: Cuts, key: SmallInts, number: int, column: Floats) -> None:
+def master_column(
+    follower: Floats,
+    vector: Floats,
+    owner: Ints,
+    facet: Floats,
+    key: SmallInts,
+    replies: int,
+    number: int,
+    column: Floats,
+) -> None:
     """The master's column of a number, into ``column``; a cut's is relative to its type's key."""
-    m, n = column.size, game.replies
-    first_cone = 1 + m + cuts.facet.shape[0]
-    first_bound = first_cone + game.types * n * n
+    m, n = column.size, replies
+    first_cone = 1 + m + facet.shape[0]
+    first_bound = first_cone + key.size * n * n
     if number <= m:
         for i in range(m):
             column[i] = 1.0 if number == 0 else 0.0
@@ -215,17 +223,17 @@ def master_column(game: Game, cuts: Cuts, key: SmallInts, number: int, column: F
             column[number - 1] = -1.0
     elif number < first_cone:
         for i in range(m):
-            column[i] = -cuts.facet[number - 1 - m, i]
+            column[i] = -facet[number - 1 - m, i]
     elif number < first_bound:
         own = (number - first_cone) // n
         other = own // n * n + (number - first_cone) % n
         for i in range(m):
-            column[i] = game.follower[other, i] - game.follower[own, i]
+            column[i] = follower[other, i] - follower[own, i]
     else:
         cut = number - first_bound
-        reference = key[cuts.owner[cut]]
+        reference = key[owner[cut]]
         for i in range(m):
-            column[i] = cuts.vector[reference, i] - cuts.vector[cut, i]
+            column[i] = vector[reference, i] - vector[cut, i]
 
 
 @kernel
@@ -234,7 +242,9 @@ def refactor(game: Game, cuts: Cuts, basis: Basis, s: Scratch) -> int:
     square, column = s.square, s.column
     m = column.size
     for r in range(m):
-        master_column(game, cuts, basis.key, basis.column[r], column)
+        master_column(
+            game.follower, cuts.vector, cuts.owner, cuts.facet, basis.key, game.replies, basis.column[r], column
+        )
         for i in range(m):
             square[i, r] = column[i]
             square[r, m + i] = 0.0
@@ -292,36 +302,38 @@ def trivial_basis(game: Game, cuts: Cuts, basis: Basis, s: Scratch) -> int:
 
 @kernel
 def price_master(
-    game: Game,
-    cuts: Cuts,
+    by_action: Floats,
+    vector: Floats,
+    owner: Ints,
+    active: Ints,
+    active_count: int,
+    facet: Floats,
+    facets: int,
     fixed: SmallInts,
     flagged: Flags,
-    basis: Basis,
+    key: SmallInts,
     x: Floats,
     utility: Floats,
-    active: int,
-    facets: int,
 ) -> int:
     """The most negative reduced cost: surpluses and facets, flagged fixed types, cuts, other fixed types."""
-    L, n, m = game.types, game.replies, x.size
-    vector, key = cuts.vector, basis.key
-    first_cone = 1 + m + cuts.facet.shape[0]
+    L, n, m = key.size, utility.size, x.size
+    first_cone = 1 + m + facet.shape[0]
     first_bound = first_cone + L * n * n
     cost, entering = -TOLERANCE, -1
     for i in range(m):
         if x[i] < cost:
             cost, entering = x[i], 1 + i
     for h in range(facets):
-        a = dot(cuts.facet, h, x)
+        a = dot(facet, h, x)
         if a < cost:
             cost, entering = a, 1 + m + h
     for late in range(2):
         if late == 1:
             if entering < 0:
                 last, reference = -1, 0.0
-                for z in range(active):
-                    cut = cuts.active[z]
-                    l = cuts.owner[cut]
+                for z in range(active_count):
+                    cut = active[z]
+                    l = owner[cut]
                     if fixed[l] < 0 and key[l] != cut:
                         if l != last:
                             reference = dot(vector, key[l], x)
@@ -334,7 +346,7 @@ def price_master(
         for l in range(L):
             own = fixed[l]
             if own >= 0 and flagged[l] == 1 - late:
-                j = best_reply(game.follower_by_action, l, x, utility, own)
+                j = best_reply(by_action, l, x, utility, own)
                 a = utility[own] - utility[j]
                 payoff = l * n + own
                 if a < -TOLERANCE:
@@ -352,71 +364,92 @@ def price_master(
 
 @kernel
 def blocking_key(
-    cuts: Cuts, basis: Basis, s: Scratch, first_bound: int, entering: int, row: int, step: Floats
+    owner: Ints,
+    column: SmallInts,
+    level: Floats,
+    direction: Floats,
+    first_bound: int,
+    entering: int,
+    row: int,
+    key_rate: Floats,
+    key_level: Floats,
+    seen: Flags,
+    listed: Ints,
+    step: Floats,
 ) -> int:
     """Extend the ratio test to the keys: the type whose key blocks first, or -1; ``step[0]`` gets the ratio.
 
     A key's level is 1 minus the levels of its type's other basic cuts, and its rate likewise.
     """
-    rate, level, seen, listed = s.key_rate, s.key_level, s.key_seen, s.key_list
-    direction = s.direction
     best, pivot, blocking = UNBOUNDED, 0.0, -1
     if row >= 0:
-        best, pivot = max(basis.level[row], 0.0) / direction[row], direction[row]
+        best, pivot = max(level[row], 0.0) / direction[row], direction[row]
     count = 0
     if entering >= first_bound:
-        l = cuts.owner[entering - first_bound]
-        rate[l] = level[l] = 1.0
+        l = owner[entering - first_bound]
+        key_rate[l] = key_level[l] = 1.0
         seen[l] = 1
         listed[0] = l
         count = 1
     for r in range(direction.size):
-        number = basis.column[r]
+        number = column[r]
         if number >= first_bound:
-            l = cuts.owner[number - first_bound]
+            l = owner[number - first_bound]
             if seen[l] == 0:
                 seen[l] = 1
-                rate[l] = 0.0
-                level[l] = 1.0
+                key_rate[l] = 0.0
+                key_level[l] = 1.0
                 listed[count] = l
                 count += 1
-            rate[l] -= direction[r]
-            level[l] -= basis.level[r]
+            key_rate[l] -= direction[r]
+            key_level[l] -= level[r]
     for k in range(count):
         l = listed[k]
         seen[l] = 0
-        if rate[l] > TOLERANCE:
-            ratio = max(level[l], 0.0) / rate[l]
-            if ratio < best - 1e-15 or (ratio <= best + 1e-15 and rate[l] > pivot):
-                best, pivot, blocking = ratio, rate[l], l
+        rate = key_rate[l]
+        if rate > TOLERANCE:
+            ratio = max(key_level[l], 0.0) / rate
+            if ratio < best - 1e-15 or (ratio <= best + 1e-15 and rate > pivot):
+                best, pivot, blocking = ratio, rate, l
     step[0] = best
     return blocking
 
 
 @kernel
-def demote_key(cuts: Cuts, basis: Basis, s: Scratch, first_bound: int, l: int) -> int:
+def demote_key(
+    owner: Ints,
+    inverse: Floats,
+    level: Floats,
+    column: SmallInts,
+    key: SmallInts,
+    direction: Floats,
+    first_bound: int,
+    l: int,
+    key_rate: float,
+    key_level: float,
+    row_sum: Floats,
+) -> int:
     """Make another basic cut of type l its key, so that the old key can leave; its row, or -1 if there is none.
 
     The working basis' row of the new key becomes that of the old one: minus the sum of the type's rows.
     """
-    m = s.direction.size
+    m = direction.size
     row = -1
     for i in range(m):
-        s.column[i] = 0.0
+        row_sum[i] = 0.0
     for r in range(m):
-        number = basis.column[r]
-        if number >= first_bound and cuts.owner[number - first_bound] == l:
+        number = column[r]
+        if number >= first_bound and owner[number - first_bound] == l:
             row = r
             for i in range(m):
-                s.column[i] -= basis.inverse[r, i]
+                row_sum[i] -= inverse[r, i]
     if row >= 0:
         for i in range(m):
-            basis.inverse[row, i] = s.column[i]
-        basis.level[row] = s.key_level[l]
-        s.direction[row] = s.key_rate[l]
-        old = basis.key[l]
-        basis.key[l] = basis.column[row] - first_bound
-        basis.column[row] = first_bound + old
+            inverse[row, i] = row_sum[i]
+        level[row], direction[row] = key_level, key_rate
+        old = key[l]
+        key[l] = column[row] - first_bound
+        column[row] = first_bound + old
     return row
 
 
@@ -438,38 +471,55 @@ def master_lp(
     Returns OPTIMAL, EMPTY (no commitment fits the fixed replies; ``ray[0]`` is the column that proves it),
     CUTOFF, CAPPED or BROKEN (not a number).  ``s.x`` is the commitment that goes with the bound.
     """
-    level, direction, x = basis.level, s.direction, s.x
+    # Local names: taking an array out of a tuple inside the loop costs as much as a short row operation.
+    follower, by_action, n = game.follower, game.follower_by_action, game.replies
+    vector, owner, active, facet = cuts.vector, cuts.owner, cuts.active, cuts.facet
+    inverse, level, column, key = basis.inverse, basis.level, basis.column, basis.key
+    entering_column, direction, x, utility = s.column, s.direction, s.x, s.utility
+    key_rate, key_level, seen, listed = s.key_rate, s.key_level, s.key_seen, s.key_list
     m = x.size
-    first_bound = 1 + m + cuts.facet.shape[0] + game.types * game.replies * game.replies
+    active_count, facets = counters[ACTIVE], counters[FACETS]
+    first_bound = 1 + m + facet.shape[0] + key.size * n * n
     step = np.empty(1)
     ray[0] = -1
-    for _ in range(500 + 30 * (m + game.types)):
+    status, pivots = CAPPED, 0
+    for _ in range(500 + 30 * (m + key.size)):
         if level[top] <= cutoff:
-            return CUTOFF
+            status = CUTOFF
+            break
         if not abs(level[top]) < UNBOUNDED:
-            return BROKEN
-        counters[PIVOTS] += 1
-        counters[WORK] += m * (2 * m + counters[ACTIVE] + counters[FACETS] + game.types * 4)
+            status = BROKEN
+            break
+        pivots += 1
         for i in range(m):
-            x[i] = basis.inverse[top, i]
+            x[i] = inverse[top, i]
         entering = price_master(
-            game, cuts, fixed, flagged, basis, x, s.utility, counters[ACTIVE], counters[FACETS]
+            by_action, vector, owner, active, active_count, facet, facets, fixed, flagged, key, x, utility
         )
         if entering < 0:
-            return OPTIMAL
-        master_column(game, cuts, basis.key, entering, s.column)
-        row = ratio_test(basis.inverse, s.column, direction, level, top)
-        l = blocking_key(cuts, basis, s, first_bound, entering, row, step)
+            status = OPTIMAL
+            break
+        master_column(follower, vector, owner, facet, key, n, entering, entering_column)
+        row = ratio_test(inverse, entering_column, direction, level, top)
+        l = blocking_key(
+            owner, column, level, direction, first_bound, entering, row, key_rate, key_level, seen, listed, step
+        )
         if row < 0 and l < 0:
             ray[0] = entering
-            return EMPTY
+            status = EMPTY
+            break
         if l >= 0:
-            row = demote_key(cuts, basis, s, first_bound, l)
+            row = demote_key(
+                owner, inverse, level, column, key, direction, first_bound, l, key_rate[l], key_level[l],
+                entering_column,
+            )  # fmt: skip
             if row < 0:  # the entering cut is of the same type and becomes its key
                 for r in range(m):
                     level[r] -= step[0] * direction[r]
-                basis.key[l] = entering - first_bound
+                key[l] = entering - first_bound
                 continue
-        eliminate(basis.inverse, level, direction, row, step[0])
-        basis.column[row] = entering
-    return CAPPED
+        eliminate(inverse, level, direction, row, step[0])
+        column[row] = entering
+    counters[PIVOTS] += pivots
+    counters[WORK] += pivots * m * (2 * m + active_count + facets + 4 * key.size)
+    return status

@@ -66,7 +66,7 @@ def call_compiled(name: str, *arguments: Any, announce: bool = True) -> Any:
     if not _loaded:
         _loaded.update(_build(announce))
     level = numba.config.OPT
-    numba.config.OPT = numba.core.config._OptLevel(1)  # compiles faster than 3, and runs no slower here
+    numba.config.OPT = numba.core.config._OptLevel(3)  # compiles faster than 3, and runs no slower here
     try:
         result = _loaded[name](*arguments)
     finally:
