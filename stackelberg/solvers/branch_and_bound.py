@@ -289,7 +289,9 @@ class Search:
             m = x.size
             normal, weight, chosen = np.empty(m), np.empty(m), np.empty(m, np.int64)
             arguments = (self.game.points, x, normal, chosen, weight)
-            with np.errstate(all="ignore"):
+            if self.is_compiled:
+                tiers.call_compiled("hull_distance", *arguments)
+            else:
                 hull_distance(*arguments)
             x = np.zeros(self.points.shape[0])
             inside = (chosen >= 0) & (chosen < len(x))

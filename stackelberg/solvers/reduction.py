@@ -31,6 +31,9 @@ def skeleton(matrix: Floats) -> tuple[Ints, Floats] | None:
         Its first row is all ones, so that the columns of Z sum to one.
     """
     rest, columns = matrix.copy(), matrix.shape[1]
+    spectrum = np.linalg.eigvalsh(matrix.T @ matrix)
+    if columns < 3 or spectrum[1] > 1e-12 * spectrum[-1]:  # surely of rank columns - 1 at least
+        return None
     chosen: list[int] = []
     largest = np.sqrt((rest * rest).sum(axis=0)).max()
     while len(chosen) < columns:

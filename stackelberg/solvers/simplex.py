@@ -46,14 +46,14 @@ from stackelberg.solvers.state import (
     Scratch,
     SmallInts,
 )
-from stackelberg.solvers.tiers import kernel
+from stackelberg.solvers.tiers import inlined, kernel
 
 TOLERANCE = 1e-9
 """Smallest reduced cost and pivot that count, on scaled data."""
 UNBOUNDED = 1e300
 
 
-@kernel
+@inlined
 def dot(table: Floats, row: int, x: Floats) -> float:
     """Row times x."""
     total = 0.0
@@ -62,7 +62,7 @@ def dot(table: Floats, row: int, x: Floats) -> float:
     return total
 
 
-@kernel
+@inlined
 def eliminate(inverse: Floats, level: Floats, direction: Floats, row: int, step: float) -> None:
     """Pivot: the entering column, with coordinates ``direction``, takes over ``row`` at level ``step``."""
     m = direction.size
@@ -78,7 +78,7 @@ def eliminate(inverse: Floats, level: Floats, direction: Floats, row: int, step:
                 inverse[r, i] -= factor * inverse[row, i]
 
 
-@kernel
+@inlined
 def ratio_test(inverse: Floats, column: Floats, direction: Floats, level: Floats, top: int) -> int:
     """Coordinates of the column in the basis, into ``direction``; the row that blocks it first, or -1.
 
@@ -100,7 +100,7 @@ def ratio_test(inverse: Floats, column: Floats, direction: Floats, level: Floats
     return leaving
 
 
-@kernel
+@inlined
 def best_reply(by_action: Floats, l: int, x: Floats, utility: Floats, first: int) -> int:
     """Follower payoffs of type l at x, into ``utility``; the best reply, ``first`` where it ties."""
     n, m = utility.size, x.size
@@ -201,7 +201,7 @@ def profile_lp(
     return CAPPED
 
 
-@kernel
+@inlined
 def master_column(
     follower: Floats,
     vector: Floats,
@@ -300,7 +300,7 @@ def trivial_basis(game: Game, cuts: Cuts, basis: Basis, s: Scratch) -> int:
     return top
 
 
-@kernel
+@inlined
 def price_master(
     by_action: Floats,
     vector: Floats,
@@ -362,7 +362,7 @@ def price_master(
     return entering
 
 
-@kernel
+@inlined
 def blocking_key(
     owner: Ints,
     column: SmallInts,

@@ -27,6 +27,7 @@ SECONDS_TO_COMPILE = 25
 
 _kernels: list[Callable[..., Any]] = []
 _entries: set[str] = set()
+_hot: set[str] = set()
 _loaded: dict[str, Callable[..., Any]] = {}
 _called: set[str] = set()
 
@@ -35,6 +36,12 @@ def kernel[F: Callable[..., Any]](function: F) -> F:
     """Mark a function as a kernel that other kernels call."""
     _kernels.append(function)
     return function
+
+
+def inlined[F: Callable[..., Any]](function: F) -> F:
+    """Mark a kernel that is called per pivot: its caller absorbs it, which saves the passing of arrays."""
+    _hot.add(function.__name__)
+    return kernel(function)
 
 
 def entry[F: Callable[..., Any]](function: F) -> F:
@@ -66,7 +73,7 @@ def call_compiled(name: str, *arguments: Any, announce: bool = True) -> Any:
     if not _loaded:
         _loaded.update(_build(announce))
     level = numba.config.OPT
-    numba.config.OPT = numba.core.config._OptLevel(3)  # compiles faster than 3, and runs no slower here
+    numba.config.OPT = numba.core.config._OptLevel(1)  # compiles faster than 3, and runs no slower here
     try:
         result = _loaded[name](*arguments)
     finally:
@@ -93,6 +100,8 @@ def _build(announce: bool) -> dict[str, Callable[..., Any]]:
         copy = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)  # type: ignore[attr-defined]
         copy.__module__, copy.__qualname__ = function.__module__, f"{function.__name__}_{digest}"
         options = {"cache": True} if function.__name__ in _entries else inner
+        if function.__name__ in _hot:
+            options = {**inner, "forceinline": True}
         namespace[function.__name__] = numba.njit(**common, **options)(copy)
     entries = {name: namespace[name] for name in _entries}
     cold = [name for name, e in entries.items() if not _is_cached(e, name, digest)]
