@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from stackelberg.equilibrium import Proposal, Status
 from stackelberg.game import BayesianStackelbergGame
-from stackelberg.response import best_replies, replies_value
+from stackelberg.response import replies_value
 from stackelberg.solvers import search as kernels
 from stackelberg.solvers import state as st
 from stackelberg.solvers import tiers
@@ -105,8 +105,8 @@ def _proposal(
         return Proposal(
             np.full(rows, np.nan), np.zeros(types, dtype=int), np.nan, np.inf, status, message, nodes
         )
-    strategy = small.strategy(search.strategy)
-    replies = best_replies(game, strategy, tolerance=kernels.TIE)
+    strategy = small.original_strategy(search.strategy)
+    replies = small.original_replies(search.profile, strategy)
     value, _ = replies_value(game, strategy, replies)
     bound = max(value, bound)
     tier = "compiled" if search.is_compiled else "interpreted"
@@ -297,6 +297,13 @@ class Search:
             inside = (chosen >= 0) & (chosen < len(x))
             np.add.at(x, chosen[inside], np.maximum(weight[inside], 0.0))
         return x / x.sum()
+
+    @property
+    def profile(self) -> NDArray[np.int64]:
+        """The incumbent's replies in the presolved game."""
+        replies = np.zeros(self.game.types, np.int64)
+        kernels.leader_value(self.game, self.cuts.vector, self.best.x, replies, np.zeros(self.game.replies))
+        return replies
 
     def advance(
         self,
