@@ -14,12 +14,12 @@ from stackelberg.equilibrium import Equilibrium, Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import expected_payoffs
 
-Method = Literal["auto", "dobss", "multiple-lps"]
+Method = Literal["auto", "branch-and-bound", "dobss", "multiple-lps"]
 
-METHODS = ("auto", "dobss", "multiple-lps")
+METHODS = ("auto", "branch-and-bound", "dobss", "multiple-lps")
 
 FEW_PROFILES = 256
-"""Up to this many reply profiles "auto" takes the multiple LPs, which prove their answer; beyond, DOBSS."""
+"""Up to this many reply profiles "auto" takes the multiple LPs; beyond, branch and bound."""
 
 
 def solve(
@@ -29,6 +29,9 @@ def solve(
     solver: str = "highs",
     time_limit: float | None = None,
     gap: float = 0.0,
+    node_limit: int | None = None,
+    threads: int = 1,
+    progress: bool = False,
     throw: bool = True,
 ) -> Equilibrium:
     """Find a strong Stackelberg equilibrium and certify it in exact arithmetic.
@@ -36,16 +39,20 @@ def solve(
     Parameters
     ----------
     game : BayesianStackelbergGame
-    method : {"auto", "dobss", "multiple-lps"}
-        "multiple-lps" enumerates reply profiles and proves its answer optimal in rationals; "dobss" is a
-        mixed-integer program for more types.  "auto" takes the first up to 256 profiles, else the second;
-        the result's message says which and why.
+    method : {"auto", "branch-and-bound", "dobss", "multiple-lps"}
+        "multiple-lps" enumerates reply profiles and proves its answer optimal in rationals;
+        "branch-and-bound" is our own search, for everything larger; "dobss" is the classic mixed-integer
+        program, an independent second opinion.  "auto" takes the first up to 256 profiles, else the
+        second; the result's message says which and why.
     solver : str
         For "dobss": "highs", "cbc", "scip", "gurobi" or "cplex", where PuLP finds it.
     time_limit : float, optional
         Seconds for the search.
     gap : float
-        For "dobss": relative gap at which to stop early.
+        For "branch-and-bound" and "dobss": relative gap at which to stop early.
+    node_limit, threads, progress
+        For "branch-and-bound": most nodes; threads that share a long search, with the same value; whether
+        to show value and bound on stderr.
     throw : bool
         Whether to raise where no strategy was found; with False the result carries NaN and the status.
 
@@ -77,6 +84,12 @@ def solve(
         from stackelberg.solvers.multiple_lps import multiple_lps
 
         proposal = multiple_lps(game, time_limit=time_limit)
+    elif chosen == "branch-and-bound":
+        from stackelberg.solvers.branch_and_bound import branch_and_bound
+
+        proposal = branch_and_bound(
+            game, time_limit=time_limit, node_limit=node_limit, gap=gap, progress=progress, threads=threads
+        )
     else:
         from stackelberg.solvers.dobss import dobss
 
@@ -99,7 +112,10 @@ def _choose(game: BayesianStackelbergGame) -> tuple[str, str]:
             "multiple-lps",
             f"auto chose multiple-lps: {count} reply profiles are few enough to prove the answer; ",
         )
-    return "dobss", f"auto chose dobss: {count:,} reply profiles are too many to enumerate; "
+    return (
+        "branch-and-bound",
+        f"auto chose branch-and-bound: {count:,} reply profiles are too many to enumerate; ",
+    )
 
 
 def _certified(

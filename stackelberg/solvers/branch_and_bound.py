@@ -41,7 +41,9 @@ from stackelberg.solvers.reduction import hull_distance, simplex_coordinates, sk
 ABSOLUTE_GAP = 1e-8
 """Nodes this close to the incumbent (of the range of leader payoffs) are closed."""
 INTERPRETED_SECONDS = 0.5
-"""What a search may take before it asks for the compiled kernels."""
+"""What a search may take before it asks for the compiled kernels on disk."""
+COMPILING_SECONDS = 3.0
+"""What it may take before it has them compiled, where the disk has none."""
 CHUNK_SECONDS = 0.1
 """How long a kernel runs before the clock, the limits and the keyboard are looked at."""
 RESTART_NODES = 256
@@ -169,7 +171,11 @@ class Search:
         leader = np.ascontiguousarray(small.leader.transpose(0, 2, 1)).reshape(-1, strategies)
         follower = np.ascontiguousarray(small.follower.transpose(0, 2, 1)).reshape(-1, strategies)
         self._reduce(types * leader, follower, small.rows)
-        game_leader, game_follower, rows = self._mapped(leader), self._mapped(follower), self._mapped(small.rows)
+        game_leader, game_follower, rows = (
+            self._mapped(leader),
+            self._mapped(follower),
+            self._mapped(small.rows),
+        )
         m = game_leader.shape[1]
         tuning = _Tuning.of(types, strategies, m)
         self._restart = tuning.restart
@@ -332,11 +338,11 @@ class Search:
             now = time.perf_counter()
             if now >= deadline or self.nodes >= most_nodes:
                 return False
-            if not self.is_compiled and (tiers.is_loaded() or now - started > INTERPRETED_SECONDS):
+            if not self.is_compiled and _needs_compiled(now - started):
                 self.is_compiled, self._seconds_per_work = True, 0.0
             nodes_before, starts_before = self.nodes, self.best.counters[st.STARTS]
             until = min(most_nodes, RESTART_NODES) if self._restart else most_nodes
-            outcome = self._run(self._budget(deadline - now, started + INTERPRETED_SECONDS - now) * grow, until)
+            outcome = self._run(self._budget(deadline - now) * grow, until)
             if outcome == st.OUT_OF_SLOTS:
                 self.tree = st.grown(self.tree)
             elif outcome == st.FINISHED:
@@ -352,13 +358,10 @@ class Search:
             shown.close()
         return True
 
-    def _budget(self, left: float, interpreted_left: float) -> int:
-        seconds = min(CHUNK_SECONDS, left)
-        if not self.is_compiled:
-            seconds = min(seconds, max(interpreted_left, 0.02))
+    def _budget(self, left: float) -> int:
         if self._seconds_per_work == 0.0:
             return 10_000_000 if self.is_compiled else 100_000
-        return max(int(seconds / self._seconds_per_work), 1000)
+        return max(int(min(CHUNK_SECONDS, left) / self._seconds_per_work), 1000)
 
     def _run(self, budget: int, node_limit: int) -> int:
         options = self.options._replace(nodes=node_limit)
@@ -393,6 +396,12 @@ class Search:
         self.tree.bound[0], self.tree.slot[0] = 1e300, 0
         counters[st.OPEN], counters[st.FREE], counters[st.USED], counters[st.ROOT] = 1, 0, 1, 0
         self.best.numbers[st.TAIL] = 1e-3
+
+
+def _needs_compiled(seconds: float) -> bool:
+    if tiers.is_loaded() or seconds > COMPILING_SECONDS:
+        return True
+    return seconds > INTERPRETED_SECONDS and tiers.is_cached()
 
 
 @contextmanager

@@ -201,7 +201,7 @@ def separate(
     utility: Floats,
     counters: Ints,
 ) -> float:
-    """An envelope cut of type l at x into ``gradient``; returns its value at x, or NO_CUT if not below target.
+    """An envelope cut of type l at x into ``gradient``; its value at x, or NO_CUT if not below target.
 
     It holds over the simplex, or, confined, where the cone rows are non-negative.  Replies found to be
     nowhere best there are struck from ``allowed``.
@@ -260,7 +260,18 @@ def separate(
             quiet += 1
             if allowed[l * n + j] != 0:
                 status = find_point(
-                    game, pool, l, j, vector, gradient, cone, cone_rows, is_confined, tolerance, point, counters
+                    game,
+                    pool,
+                    l,
+                    j,
+                    vector,
+                    gradient,
+                    cone,
+                    cone_rows,
+                    is_confined,
+                    tolerance,
+                    point,
+                    counters,
                 )
                 if status == EMPTY:
                     allowed[l * n + j] = 0
@@ -276,9 +287,7 @@ def separate(
                 elif status != CUTOFF:
                     return NO_CUT
         if entering >= 0:
-            row = enter_point(
-                inverse, weight, value, gradient, pool.point, entering, worth, direction, point
-            )
+            row = enter_point(inverse, weight, value, gradient, pool.point, entering, worth, direction, point)
             if row >= 0:
                 quiet = 0
             else:

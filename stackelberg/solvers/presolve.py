@@ -27,7 +27,7 @@ from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import best_replies
 
 SMALLEST_STAKE = 1e-5
-"""Stakes below this share of the payoffs themselves are judged in units of the latter: rounding sets the floor."""
+"""Stakes below this share of the payoffs are judged in units of the latter: rounding sets the floor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Presolved:
     row_scale : ndarray, shape (k,)
         What a row was divided by.
     row_source : ndarray of int, shape (k,)
-        Its constraint: r for row r of A_ub, u + 2 e and u + 2 e + 1 for row e of A_eq (u rows in A_ub), which gives two.
+        Its constraint: r for row r of A_ub; with u of those, u + 2 e and u + 2 e + 1 for row e of A_eq.
     unit, offset : float
     stake : ndarray, shape (T,)
     merged : tuple (T,) of ndarray of int
@@ -82,7 +82,7 @@ class Presolved:
     def original_replies(
         self, profile: NDArray[np.int64], strategy: NDArray[np.float64]
     ) -> NDArray[np.int64]:
-        """Replies of all original types: the smaller game's profile, and best replies of types of prior zero."""
+        """Replies of all original types: the smaller game's, and best replies where the prior is zero."""
         replies = best_replies(self.game, strategy)
         for t, members in enumerate(self.merged):
             replies[members] = self.replies[t, profile[t]]
@@ -202,7 +202,6 @@ def _scaled(
     actions: NDArray[np.int64],
     stand_in: NDArray[np.int64],
 ) -> Presolved:
-    types, rows = R.shape[:2]
     most = int(is_reply.sum(axis=1).max())
     order = np.argsort(~is_reply, axis=1, kind="stable")[:, :most]  # each type's replies first
     real = np.take_along_axis(is_reply, order, axis=1)
@@ -216,9 +215,8 @@ def _scaled(
     C = C / stake[:, None, None]
     C = np.where(shown, C, C[:, :, :1] - 1.0)
     R = np.where(shown, R, R[:, :, :1])
-    low = R.min()
-    unit = R.max() - low
-    unit = float(unit) if unit > 0 else 1.0
+    low = float(R.min())
+    unit = float(R.max()) - low or 1.0
     equations, source, scale = _rows(game, actions)
     return Presolved(
         game=game,
@@ -228,7 +226,7 @@ def _scaled(
         row_scale=scale,
         row_source=source,
         unit=unit,
-        offset=float(low * prior.sum()),
+        offset=low * float(prior.sum()),
         stake=stake,
         merged=merged,
         replies=np.where(real, order, -1),

@@ -76,6 +76,7 @@ TIE = 1e-8
 """Replies this close (of a type's stake) count as tied; the certificate settles what is exact."""
 NOTHING = -1e300
 CLOSED, OPENED, UNFINISHED = 0, 1, 2
+NO_CHILD, OUT_OF_TIME, ALL_FIXED = -1, -2, -3
 NODES_WITH_ASCENT, ASCENT_EVERY = 64, 16
 ROOT_ROUNDS = 60
 
@@ -144,7 +145,17 @@ def ascend(game: Game, cuts: Cuts, best: Best, start: Floats) -> None:
         outside = FACET_ADDED
         for _ in range(60):  # until the optimum lies in the hull
             status = profile_lp(
-                game, objective, types, profile, L, cuts.facet, counters[FACETS], NOTHING, x, optimum, counters
+                game,
+                objective,
+                types,
+                profile,
+                L,
+                cuts.facet,
+                counters[FACETS],
+                NOTHING,
+                x,
+                optimum,
+                counters,
             )
             if status != OPTIMAL:
                 return
@@ -213,8 +224,10 @@ def log_leaf(best: Best, fixed: SmallInts, basis: Basis, ray: int) -> None:
 
 
 @kernel
-def make_starts(game: Game, cuts: Cuts, pool: Pool, best: Best, options: Options, s: Scratch, stop: int) -> int:
-    """First incumbents: ascents from the centre and from the best pure strategies.  FINISHED or OUT_OF_BUDGET.
+def make_starts(
+    game: Game, cuts: Cuts, pool: Pool, best: Best, options: Options, s: Scratch, stop: int
+) -> int:
+    """First incumbents: ascents from the centre and the best pure strategies.  FINISHED or OUT_OF_BUDGET.
 
     With rows that cut the simplex, pure strategies may be no commitments: start from vertices of X instead.
     """
@@ -279,7 +292,10 @@ def open_root(game: Game, cuts: Cuts, pool: Pool, tree: Tree, best: Best, s: Scr
     zero, mixture = np.zeros(strategies), np.empty(strategies)
     for r in range(L * n):
         cuts.owner[r] = r // n
-        if best.allowed[r] != 0 and price_reply(game, pool, r // n, r % n, zero, 1e-10, mixture, counters) == EMPTY:
+        if (
+            best.allowed[r] != 0
+            and price_reply(game, pool, r // n, r % n, zero, 1e-10, mixture, counters) == EMPTY
+        ):
             best.allowed[r] = 0
     for l in range(L):
         c = L * n + l
@@ -419,9 +435,11 @@ def confining_rows(game: Game, cuts: Cuts, counters: Ints, s: Scratch, with_fixe
 
 
 @kernel
-def add_cuts(game: Game, cuts: Cuts, pool: Pool, best: Best, options: Options, is_root: int, s: Scratch) -> int:
+def add_cuts(
+    game: Game, cuts: Cuts, pool: Pool, best: Best, options: Options, is_root: int, s: Scratch
+) -> int:
     """Separate every type with a gap at ``s.y``; how many cuts were added."""
-    L, n, m = game.types, game.replies, s.x.size
+    L, n = game.types, game.replies
     counters = best.counters
     is_local = 1 if options.local_cuts == 1 and is_root == 0 else 0
     is_confined = 1 if is_local == 1 or game.is_constrained == 1 else 0
@@ -436,7 +454,19 @@ def add_cuts(game: Game, cuts: Cuts, pool: Pool, best: Best, options: Options, i
         cut = counters[VECTORS]
         gradient = cuts.vector[cut]
         value = separate(
-            game, pool, cuts.vector, s.allowed, l, s.y, s.cone, rows, is_confined, target, gradient, s.utility, counters
+            game,
+            pool,
+            cuts.vector,
+            s.allowed,
+            l,
+            s.y,
+            s.cone,
+            rows,
+            is_confined,
+            target,
+            gradient,
+            s.utility,
+            counters,
         )
         if not (value < target and value < NO_CUT):
             continue
@@ -508,22 +538,23 @@ def bound_node(
         else:
             bound = min(s.basis.level[top], parent_bound)
         result[0], result[1], result[2] = bound, top, status
-        if status == EMPTY or status == CUTOFF or bound <= cutoff:
+        if status in (EMPTY, CUTOFF) or bound <= cutoff:
             log_leaf(best, s.fixed, s.basis, ray[0])
             return CLOSED
         if status == OPTIMAL and activate_violated(game, cuts, counters, s) > 0:
             continue
         normalised(s.x, s.y)
-        if game.is_reduced == 1 and outside_hull(game, cuts.facet, counters, s.y) == FACET_ADDED:
-            if status != BROKEN:
-                continue
-        if (
+        outside = INSIDE
+        if game.is_reduced == 1 and status != BROKEN:
+            outside = outside_hull(game, cuts.facet, counters, s.y)
+        if outside == FACET_ADDED:
+            continue
+        if (game.is_constrained == 0 or status == OPTIMAL) and (
             counters[NODES] <= NODES_WITH_ASCENT
             or counters[NODES] % ASCENT_EVERY == 0
             or leader_value(game, cuts.vector, s.y, s.profile, s.utility) > numbers[VALUE]
         ):
-            if game.is_constrained == 0 or status == OPTIMAL:
-                ascend(game, cuts, best, s.y)
+            ascend(game, cuts, best, s.y)
         if bound <= threshold(numbers):
             log_leaf(best, s.fixed, s.basis, -1)
             return CLOSED
@@ -568,7 +599,6 @@ def solve_child(
     game: Game, cuts: Cuts, best: Best, l: int, j: int, top: int, cutoff: float, s: Scratch, ray: Ints
 ) -> int:
     """The master program of the child in which type l plays j, from the node's basis."""
-    m = s.x.size
     child = s.child
     copy_basis(s.basis, child)
     for k in range(game.types):
@@ -583,7 +613,7 @@ def solve_child(
 def choose_branch(
     game: Game, cuts: Cuts, best: Best, options: Options, top: int, bound: float, s: Scratch, stop: int
 ) -> int:
-    """Step 4, strong branching: the type to branch on, -1 where no child is left, -2 out of budget, -3 no free type.
+    """Step 4, strong branching: the type to branch on, or NO_CHILD, OUT_OF_TIME, ALL_FIXED.
 
     Row 0 of ``s.child_bound`` and ``s.child_basis`` get the children of the answer.
     """
@@ -591,7 +621,7 @@ def choose_branch(
     counters = best.counters
     is_root = counters[ROOT] < 2
     cutoff = threshold(best.numbers)
-    chosen, least = -3, -NOTHING
+    chosen, least = ALL_FIXED, -NOTHING
     ray = np.empty(1, np.int64)
     flag_basic_cones(game, cuts, s)
     for _ in range(L if is_root else options.candidates):
@@ -609,7 +639,7 @@ def choose_branch(
                 continue
             status = solve_child(game, cuts, best, l, j, top, cutoff, s, ray)
             child_bound = bound if status == BROKEN else min(s.child.level[top], bound)
-            if status == EMPTY or status == CUTOFF or child_bound <= cutoff:
+            if status in (EMPTY, CUTOFF) or child_bound <= cutoff:
                 s.allowed[l * n + j] = 0
                 if is_root:
                     best.allowed[l * n + j] = 0
@@ -628,7 +658,7 @@ def choose_branch(
                 break
         s.fixed[l] = -1
         if alive == 0:
-            return -1
+            return NO_CHILD
         if complete and score < least:
             least, chosen = score, l
             for j in range(n):
@@ -636,7 +666,7 @@ def choose_branch(
                 for r in range(m + L):
                     s.child_basis[0, j, r] = s.child_basis[1, j, r]
         if is_root and counters[WORK] > stop:
-            return -2
+            return OUT_OF_TIME
     return chosen
 
 
@@ -724,11 +754,13 @@ def run(
             put_back(game, tree, best, slot, bound, s)
             return OUT_OF_BUDGET
         l = choose_branch(game, cuts, best, options, top, bound, s, stop)
-        if l == -2:
+        if l == OUT_OF_TIME:
             counters[NODES] -= 1
             put_back(game, tree, best, slot, bound, s)
             return OUT_OF_BUDGET
-        if l == -3:  # every reply is fixed, and yet the bound is not met: keep it, and say so at the end
+        if (
+            l == ALL_FIXED
+        ):  # every reply is fixed, and yet the bound is not met: keep it, and say so at the end
             numbers[UNRESOLVED] = max(numbers[UNRESOLVED], bound)
         elif l >= 0:
             if counters[ROOT] == 0 and result[2] != BROKEN:  # cut once more, with the replies that are left

@@ -10,8 +10,9 @@
 
 with :math:`X` the simplex.  **Its dual**, with weights :math:`w` on cuts that sum to one in each type:
 
-.. math:: \\min t \\;\\text{s.t.}\\; t \\ge \\Big[\\sum_c w_c \\alpha_c + \\sum_{l,k} y_{lk}(C^l_{a_l} - C^l_k)
-          + \\sum_h z_h h\\Big]_i \\;\\forall i, \\quad \\sum_{c \\in l} w_c = 1, \\quad w, y, z \\ge 0
+.. math:: \\min t \\;\\text{s.t.}\\;
+          t \\ge \\Big[\\sum_c w_c \\alpha_c + \\sum_{l,k} y_{lk}(C^l_{a_l} - C^l_k) + \\sum_h z_h h\\Big]_i
+          \\;\\forall i, \\quad \\sum_{c \\in l} w_c = 1, \\quad w, y, z \\ge 0
 
 Why the dual: every iterate's :math:`t` is a valid upper bound on the node, so that one may stop at any time;
 fixing a reply only adds columns, so that a child starts from its parent's basis; and no leaving row means
@@ -243,7 +244,14 @@ def refactor(game: Game, cuts: Cuts, basis: Basis, s: Scratch) -> int:
     m = column.size
     for r in range(m):
         master_column(
-            game.follower, cuts.vector, cuts.owner, cuts.facet, basis.key, game.replies, basis.column[r], column
+            game.follower,
+            cuts.vector,
+            cuts.owner,
+            cuts.facet,
+            basis.key,
+            game.replies,
+            basis.column[r],
+            column,
         )
         for i in range(m):
             square[i, r] = column[i]
@@ -429,7 +437,7 @@ def demote_key(
     key_level: float,
     row_sum: Floats,
 ) -> int:
-    """Make another basic cut of type l its key, so that the old key can leave; its row, or -1 if there is none.
+    """Make another basic cut of type l its key, so that the old key can leave; its row, or -1 for none.
 
     The working basis' row of the new key becomes that of the old one: minus the sum of the type's rows.
     """
@@ -502,7 +510,18 @@ def master_lp(
         master_column(follower, vector, owner, facet, key, n, entering, entering_column)
         row = ratio_test(inverse, entering_column, direction, level, top)
         l = blocking_key(
-            owner, column, level, direction, first_bound, entering, row, key_rate, key_level, seen, listed, step
+            owner,
+            column,
+            level,
+            direction,
+            first_bound,
+            entering,
+            row,
+            key_rate,
+            key_level,
+            seen,
+            listed,
+            step,
         )
         if row < 0 and l < 0:
             ray[0] = entering

@@ -64,7 +64,7 @@ class Cuts(NamedTuple):
     """Rows that bound what a type can give the leader, and rows that bound x."""
 
     vector: Floats
-    """(capacity, m): rows 0 .. Ln-1 are the leader's payoffs, then one trivial bound a type, then envelope cuts."""
+    """(capacity, m): first the leader's payoffs (L n), then a trivial bound per type, then envelope cuts."""
     owner: Ints
     """(capacity,): the type."""
     shared: Ints

@@ -1,7 +1,7 @@
 """Two tiers for one source: kernels run interpreted at once, and compiled where a game needs more.
 
 A kernel is a plain Python function of scalar loops over NumPy arrays, marked by :func:`kernel`.  Called as
-it is, it runs interpreted: slow, but at once.  
+it is, it runs interpreted: slow, but at once.
 :func:`call_compiled` builds the same functions with numba and
 keeps the machine code on disk.  All state lives in arrays that both tiers share, so a search that began
 interpreted goes on compiled from where it stands.
@@ -28,7 +28,7 @@ SECONDS_TO_COMPILE = 25
 _kernels: list[Callable[..., Any]] = []
 _entries: set[str] = set()
 _hot: set[str] = set()
-_loaded: dict[str, Callable[..., Any]] = {}
+_loaded: dict[str, Any] = {}
 _called: set[str] = set()
 
 
@@ -51,27 +51,38 @@ def entry[F: Callable[..., Any]](function: F) -> F:
 
 
 def is_loaded() -> bool:
-    """Whether this process already holds the compiled kernels."""
-    return bool(_called)
+    """Whether this process already runs the compiled search."""
+    return "run" in _called
 
 
-def call_compiled(name: str, *arguments: Any, announce: bool = True) -> Any:
-    """Call an entry kernel in compiled form; the first call loads it from disk or compiles it.
+def is_cached() -> bool:
+    """Whether the compiled search waits on disk.  Imports numba, which takes some tenths of a second."""
+    if not _loaded:
+        _loaded.update(_build())
+    return _is_cached("run")
+
+
+def call_compiled(name: str, *arguments: Any) -> Any:
+    """Call an entry kernel in compiled form; the first call loads it from disk, or compiles it and says so.
 
     Parameters
     ----------
     name : str
     arguments
         The kernel's own.
-    announce : bool
-        Whether to say on stderr that a compilation is about to happen.
     """
     if name in _called:
         return _loaded[name](*arguments)
-    import numba
-
+    numba: Any = importlib.import_module("numba")
     if not _loaded:
-        _loaded.update(_build(announce))
+        _loaded.update(_build())
+    if name == "run" and not _is_cached(name):
+        print(
+            "stackelberg: compiling the branch-and-bound kernels, once per installation "
+            f"(about {SECONDS_TO_COMPILE} s)",
+            file=sys.stderr,
+            flush=True,
+        )
     level = numba.config.OPT
     numba.config.OPT = numba.core.config._OptLevel(1)  # compiles faster than 3, and runs no slower here
     try:
@@ -82,45 +93,41 @@ def call_compiled(name: str, *arguments: Any, announce: bool = True) -> Any:
     return result
 
 
-def _build(announce: bool) -> dict[str, Callable[..., Any]]:
-    import numba
-
+def _build() -> dict[str, Any]:
+    """numba's dispatchers of the entry kernels, not yet compiled."""
+    numba: Any = importlib.import_module("numba")
     modules = [importlib.import_module(f"stackelberg.solvers.{name}") for name in MODULES]
     namespace: dict[str, Any] = {}
     for module in modules:
         namespace.update(vars(module))
-    digest = _digest([Path(str(module.__file__)) for module in modules])
-    common = {
+    digest = _digest()
+    common: dict[str, Any] = {
         "nogil": True,
         "error_model": "numpy",
         "fastmath": {"reassoc", "contract", "nsz"},  # never "nnan": the guards test for NaN
     }
     inner = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     for function in _kernels:
-        copy = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)  # type: ignore[attr-defined]
-        copy.__module__, copy.__qualname__ = function.__module__, f"{function.__name__}_{digest}"
-        options = {"cache": True} if function.__name__ in _entries else inner
-        if function.__name__ in _hot:
-            options = {**inner, "forceinline": True}
-        namespace[function.__name__] = numba.njit(**common, **options)(copy)
-    entries = {name: namespace[name] for name in _entries}
-    cold = [name for name, e in entries.items() if not _is_cached(e, name, digest)]
-    if cold and announce:
-        print(
-            f"stackelberg: compiling the branch-and-bound kernels, once per installation (about "
-            f"{SECONDS_TO_COMPILE} s); the search goes on from where it is",
-            file=sys.stderr,
-            flush=True,
-        )
-    return entries
+        name = function.__name__
+        copy = FunctionType(function.__code__, namespace, name, function.__defaults__)
+        copy.__module__, copy.__qualname__ = function.__module__, f"{name}_{digest}"
+        if name not in _entries:
+            options = {**inner, "forceinline": name in _hot}
+            namespace[name] = numba.njit(**common, **options)(copy)
+            continue
+        try:
+            namespace[name] = numba.njit(**common, cache=True)(copy)
+        except RuntimeError:  # no folder to write to: compile for this process only
+            namespace[name] = numba.njit(**common)(copy)
+    return {name: namespace[name] for name in _entries}
 
 
-def _is_cached(dispatcher: Any, name: str, digest: str) -> bool:
-    folder = dispatcher.stats.cache_path
-    return folder is not None and any(Path(folder).glob(f"*{name}_{digest}*.nbi"))
+def _is_cached(name: str) -> bool:
+    folder = _loaded[name].stats.cache_path
+    return folder is not None and any(Path(folder).glob(f"*{name}_{_digest()}*.nbi"))
 
 
-def _digest(paths: list[Path]) -> str:
-    own = Path(__file__)
-    text = b"".join(path.read_bytes() for path in [*paths, own, own.with_name("state.py")])
+def _digest() -> str:
+    here = Path(__file__)
+    text = b"".join(here.with_name(f"{name}.py").read_bytes() for name in (*MODULES, "state", "tiers"))
     return hashlib.sha256(text).hexdigest()[:12]
