@@ -25,16 +25,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stackelberg.equilibrium import Proposal, Status
+from stackelberg.equilibrium import Proof, Proposal, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import replies_value
+from stackelberg.solvers import leaves, tiers
 from stackelberg.solvers import search as kernels
 from stackelberg.solvers import state as st
-from stackelberg.solvers import tiers
 from stackelberg.solvers.presolve import Presolved, presolve
 from stackelberg.solvers.reduction import hull_distance, simplex_coordinates, skeleton
 
@@ -58,6 +59,7 @@ def branch_and_bound(
     gap: float = 0.0,
     progress: bool = False,
     threads: int = 1,
+    most_leaves: int = 0,
 ) -> Proposal:
     """Find a strong Stackelberg equilibrium by branch and bound.
 
@@ -74,6 +76,8 @@ def branch_and_bound(
         Whether to show incumbent and bound on stderr while a search runs long.
     threads : int
         Threads that share the open nodes once there are many; the answer is the same.
+    most_leaves : int
+        Up to this many leaves the proposal carries a proof of optimality; 0 asks for none.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def branch_and_bound(
     """
     started = time.perf_counter()
     small = presolve(game)
-    search = Search(small, gap=gap)
+    search = Search(small, gap=gap, most_leaves=most_leaves)
     deadline = np.inf if time_limit is None else started + time_limit
     finished = search.advance(deadline=deadline, node_limit=node_limit, progress=progress, threads=threads)
     return _proposal(game, small, search, finished, node_limit)
@@ -121,7 +125,7 @@ def _proposal(
         status, message = Status.NODE_LIMIT, f"{message}, out of nodes"
     else:
         status, message = Status.TIME_LIMIT, f"{message}, out of time"
-    return Proposal(strategy, replies, value, bound, status, message, nodes)
+    return Proposal(strategy, replies, value, bound, status, message, nodes, search.proof())
 
 
 @dataclass
@@ -164,8 +168,9 @@ class Search:
         Whether the compiled kernels took over.
     """
 
-    def __init__(self, small: Presolved, *, gap: float = 0.0, leaves: int = 0) -> None:
+    def __init__(self, small: Presolved, *, gap: float = 0.0, most_leaves: int = 0) -> None:
         types, strategies, replies = small.leader.shape
+        self.small = small
         self.unit, self.offset = small.unit, small.offset
         self.is_compiled = False
         leader = np.ascontiguousarray(small.leader.transpose(0, 2, 1)).reshape(-1, strategies)
@@ -227,8 +232,8 @@ class Search:
             np.zeros(st.NUMBERS),
             np.zeros(st.COUNTERS, np.int64),
             np.ones(types * replies, np.uint8),
-            np.zeros((leaves, types), np.int32),
-            np.zeros((leaves, m + types + 1), np.int32),
+            np.zeros((most_leaves, types), np.int32),
+            np.zeros((most_leaves, m + types + 1), np.int32),
         )
         self.best.counters[st.FACETS] = len(rows)
         numbers = self.best.numbers
@@ -382,6 +387,41 @@ class Search:
         if done > 1000 and not fresh:
             self._seconds_per_work = seconds / done
         return int(outcome)
+
+    def proof(self) -> Proof | None:
+        """What proves the bound, in the original game's units; None where the leaves were not all logged."""
+        counters, m = self.best.counters, self.best.x.size
+        if not self._finished or self.options.local_cuts or not len(self.best.leaf_fixed):
+            return None
+        trivial = st.new_basis(m, self.game.types)
+        kernels.trivial_basis(self.game, self.cuts, trivial, self.scratch)
+        leaves.log_remaining(
+            self.game, self.pool, self.tree, self.best, np.concatenate([trivial.column, trivial.key])
+        )
+        which = self.cuts.shared[: counters[st.SHARED]].copy()
+        if counters[st.LEAVES_LOST] or len(which) > leaves.MOST_CUTS:
+            return None
+        n, columns = self.game.replies, m + self.game.types + 1
+        excess, multiplier = np.empty((len(which), n)), np.zeros((len(which), n, n))
+        self._call("dominate", self.game, self.pool, self.cuts, which, excess, multiplier, counters)
+        covered = self.cuts.covers[which].astype(bool) & (excess < 1e-6)
+        shift = np.where(covered, excess, -np.inf).max(axis=1)
+        shift[~covered.any(axis=1)] = 0.0
+        self.cuts.vector[which] += shift[:, None]  # as tight as its replies allow
+        number = np.zeros((counters[st.LEAVES], columns), np.int64)
+        weight = np.zeros((counters[st.LEAVES], columns))
+        cutoff = float(self.best.numbers[st.VALUE]) + leaves.CLEARANCE
+        self._call("weigh_leaves", self.game, self.cuts, self.best, cutoff, self.scratch, number, weight)
+        return leaves.proof_of(
+            self.small, self.game, self.cuts, self.best, which, excess - shift[:, None], multiplier,
+            number, weight,
+        )  # fmt: skip
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        with held_interrupts(), np.errstate(all="ignore"):
+            if self.is_compiled:
+                return tiers.call_compiled(name, *arguments)
+            return getattr(leaves if hasattr(leaves, name) else kernels, name)(*arguments)
 
     def _restart_tree(self) -> None:
         """Search anew from a root cut to the end, with the incumbent, cuts and struck replies kept."""

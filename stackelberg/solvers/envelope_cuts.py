@@ -31,13 +31,22 @@ FRESH, WARM, EMPTY_REGION = 0, 1, 2
 
 @kernel
 def price_reply(
-    game: Game, pool: Pool, l: int, j: int, objective: Floats, tolerance: float, x: Floats, counters: Ints
+    game: Game,
+    pool: Pool,
+    l: int,
+    j: int,
+    objective: Floats,
+    tolerance: float,
+    x: Floats,
+    multiplier: Floats,
+    counters: Ints,
 ) -> int:
     """Maximise objective x over the pure strategies' mixtures x at which j is a best reply of type l.
 
     A primal simplex with n rows: convexity in row j, "as good as k" in row k, and one column per pure
     strategy; its basis is kept from one separation to the next.  Columns m0 + k are surpluses, column
-    m0 + n is virtual (one in every row) and starts the first phase.  Returns OPTIMAL, EMPTY or CAPPED.
+    m0 + n is virtual (one in every row) and starts the first phase.  ``multiplier[k]`` gets the price of
+    "as good as k".  Returns OPTIMAL, EMPTY or CAPPED.
     """
     follower = game.pure_follower
     n, strategies = game.replies, follower.shape[1]
@@ -112,6 +121,8 @@ def price_reply(
             for r in range(n):
                 if basic[r] < strategies:
                     x[basic[r]] = max(level[r], 0.0)
+            for k in range(n):
+                multiplier[k] = max(-dual[k], 0.0) if k != j else 0.0
             basic[n] = WARM
             return OPTIMAL
         for k in range(n):
@@ -163,11 +174,11 @@ def find_point(
         return profile_lp(
             game, objective, types, replies, 1, cone, cone_rows, tolerance, point, value, counters
         )
-    pure_objective, mixture = np.empty(strategies), np.empty(strategies)
+    pure_objective, mixture, multiplier = np.empty(strategies), np.empty(strategies), np.empty(n)
     for z in range(strategies):
         drop = dot(game.points, z, gradient) if game.is_reduced == 1 else gradient[z]
         pure_objective[z] = game.pure_leader[row, z] - drop
-    status = price_reply(game, pool, l, j, pure_objective, 0.1 * tolerance, mixture, counters)
+    status = price_reply(game, pool, l, j, pure_objective, 0.1 * tolerance, mixture, multiplier, counters)
     if status != OPTIMAL:
         return status
     total = 0.0

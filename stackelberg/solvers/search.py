@@ -289,12 +289,12 @@ def open_root(game: Game, cuts: Cuts, pool: Pool, tree: Tree, best: Best, s: Scr
     L, n, m = game.types, game.replies, s.x.size
     counters = best.counters
     strategies = game.points.shape[0] - 1
-    zero, mixture = np.zeros(strategies), np.empty(strategies)
+    zero, mixture, multiplier = np.zeros(strategies), np.empty(strategies), np.empty(n)
     for r in range(L * n):
         cuts.owner[r] = r // n
         if (
             best.allowed[r] != 0
-            and price_reply(game, pool, r // n, r % n, zero, 1e-10, mixture, counters) == EMPTY
+            and price_reply(game, pool, r // n, r % n, zero, 1e-10, mixture, multiplier, counters) == EMPTY
         ):
             best.allowed[r] = 0
     for l in range(L):
@@ -415,18 +415,17 @@ def measure_gaps(game: Game, cuts: Cuts, s: Scratch) -> None:
 
 
 @kernel
-def confining_rows(game: Game, cuts: Cuts, counters: Ints, s: Scratch, with_fixed: int) -> int:
+def confining_rows(game: Game, cuts: Cuts, counters: Ints, s: Scratch) -> int:
     """Rows that local cuts may use, into ``s.cone``: the fixed types' cones and the facets; how many."""
     n, m = game.replies, s.x.size
     count = 0
-    if with_fixed == 1:
-        for l in range(game.types):
-            own = l * n + s.fixed[l]
-            for k in range(n):
-                if s.fixed[l] >= 0 and k != s.fixed[l]:
-                    for i in range(m):
-                        s.cone[count, i] = game.follower[own, i] - game.follower[l * n + k, i]
-                    count += 1
+    for l in range(game.types):
+        own = l * n + s.fixed[l]
+        for k in range(n):
+            if s.fixed[l] >= 0 and k != s.fixed[l]:
+                for i in range(m):
+                    s.cone[count, i] = game.follower[own, i] - game.follower[l * n + k, i]
+                count += 1
     for h in range(counters[FACETS]):
         for i in range(m):
             s.cone[count, i] = cuts.facet[h, i]
@@ -442,8 +441,7 @@ def add_cuts(
     L, n = game.types, game.replies
     counters = best.counters
     is_local = 1 if options.local_cuts == 1 and is_root == 0 else 0
-    is_confined = 1 if is_local == 1 or game.is_constrained == 1 else 0
-    rows = confining_rows(game, cuts, counters, s, is_local) if is_confined == 1 else 0
+    rows = confining_rows(game, cuts, counters, s) if is_local == 1 else 0
     most_local = s.local.size - 1
     added = 0
     for l in range(L):
@@ -462,7 +460,7 @@ def add_cuts(
             s.y,
             s.cone,
             rows,
-            is_confined,
+            is_local,
             target,
             gradient,
             s.utility,
@@ -762,6 +760,7 @@ def run(
             l == ALL_FIXED
         ):  # every reply is fixed, and yet the bound is not met: keep it, and say so at the end
             numbers[UNRESOLVED] = max(numbers[UNRESOLVED], bound)
+            log_leaf(best, s.fixed, s.basis, -1)
         elif l >= 0:
             if counters[ROOT] == 0 and result[2] != BROKEN:  # cut once more, with the replies that are left
                 counters[ROOT] = 1

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-MODULES = ("simplex", "reduction", "envelope_cuts", "search")
+MODULES = ("simplex", "reduction", "envelope_cuts", "search", "leaves")
 """Modules of this folder that hold kernels; their names share one namespace when compiled."""
 
 SECONDS_TO_COMPILE = 25
