@@ -234,6 +234,7 @@ class Search:
             np.ones(types * replies, np.uint8),
             np.zeros((most_leaves, types), np.int32),
             np.zeros((most_leaves, m + types + 1), np.int32),
+            np.zeros(most_leaves, np.int64),
         )
         self.best.counters[st.FACETS] = len(rows)
         numbers = self.best.numbers
@@ -395,9 +396,8 @@ class Search:
             return None
         trivial = st.new_basis(m, self.game.types)
         kernels.trivial_basis(self.game, self.cuts, trivial, self.scratch)
-        leaves.log_remaining(
-            self.game, self.pool, self.tree, self.best, np.concatenate([trivial.column, trivial.key])
-        )
+        root = np.concatenate([trivial.column, trivial.key])
+        leaves.log_remaining(self.game, self.pool, self.tree, self.best, root, self.small.replies >= 0)
         which = self.cuts.shared[: counters[st.SHARED]].copy()
         if counters[st.LEAVES_LOST] or len(which) > leaves.MOST_CUTS:
             return None

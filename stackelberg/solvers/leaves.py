@@ -57,7 +57,9 @@ def dominate(
             row = l * n + j
             for z in range(strategies):
                 objective[z] = game.pure_leader[row, z] - dot(game.points, z, cuts.vector[cut])
-            excess[c, j] = 1.0
+            excess[c, j] = objective[0]
+            for z in range(strategies):
+                excess[c, j] = max(excess[c, j], objective[z])
             if price_reply(game, pool, l, j, objective, 1e-12, mixture, price, counters) == OPTIMAL:
                 excess[c, j] = 0.0
                 for z in range(strategies):
@@ -88,9 +90,9 @@ def weigh_leaves(
             basis.column[r] = best.leaf_basis[leaf, r]
             if basis.column[r] == 0:
                 top = r
-        for k in range(counters[SHARED]):
+        for k in range(best.leaf_cuts[leaf]):
             cuts.active[k] = cuts.shared[k]
-        counters[ACTIVE] = counters[SHARED]
+        counters[ACTIVE] = best.leaf_cuts[leaf]
         if refactor(game, cuts, basis, s) == BROKEN:
             top = trivial_basis(game, cuts, basis, s)
             refactor(game, cuts, basis, s)
@@ -114,29 +116,33 @@ def weigh_leaves(
             weight[leaf, m + 1 + l] = max(s.key_level[l], 0.0)
 
 
-def log_remaining(game: Game, pool: Pool, tree: st.Tree, best: Best, trivial: NDArray[np.int32]) -> None:
-    """Log what is still open (within the gap), and every reply that is nowhere best, as leaves."""
+def log_remaining(
+    game: Game, pool: Pool, tree: st.Tree, best: Best, trivial: NDArray[np.int32], is_real: NDArray[np.bool_]
+) -> None:
+    """Log what is still open (within the gap), and every (real) reply that is nowhere best, as leaves."""
     counters = best.counters
     L, n, m = game.types, game.replies, game.perturbation.size
 
-    def log(fixed: NDArray[Any], basis: NDArray[Any]) -> None:
+    def log(fixed: NDArray[Any], basis: NDArray[Any], shared: int) -> None:
         k = counters[LEAVES]
         if k >= len(best.leaf_fixed):
             counters[st.LEAVES_LOST] = 1
             return
         best.leaf_fixed[k], best.leaf_basis[k, : m + L], best.leaf_basis[k, m + L] = fixed, basis, -1
+        best.leaf_cuts[k] = shared
         counters[LEAVES] = k + 1
 
     for slot in tree.slot[: counters[st.OPEN]]:
-        log(tree.fixed[slot], tree.basis[slot])
+        log(tree.fixed[slot], tree.basis[slot], counters[SHARED])
     logged = best.leaf_fixed[: counters[LEAVES]]
     alone = logged[(logged >= 0).sum(axis=1) == 1]
     have = {(int(np.argmax(row)), int(row.max())) for row in alone}
-    for r in np.flatnonzero((best.allowed == 0) | (pool.column[:, n] == EMPTY_REGION)):
+    nowhere_best = (best.allowed == 0) | (pool.column[:, n] == EMPTY_REGION)
+    for r in np.flatnonzero(nowhere_best & is_real.ravel()):
         if (r // n, r % n) not in have:
             fixed = np.full(L, -1)
             fixed[r // n] = r % n
-            log(fixed, trivial)
+            log(fixed, trivial, L)  # only the trivial cuts cover all such replies of other types
 
 
 def proof_of(

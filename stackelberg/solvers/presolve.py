@@ -111,22 +111,15 @@ def presolve(game: BayesianStackelbergGame) -> Presolved:
     """
     leader, follower = game.leader_payoffs, game.follower_payoffs
     types = np.flatnonzero(game.prior > 0)
-    is_reply = game.is_action.copy()
-    actions = np.arange(game.shape[1])
-    stand_in = actions.copy()
-    while True:
-        R, C = leader[np.ix_(types, actions)], follower[np.ix_(types, actions)]
-        kept = is_reply[types] & ~_needless_replies(R, C, is_reply[types])
-        replaced_by = _needless_actions(R, C, kept, _constraint_columns(game)[:, actions])
-        if (kept == is_reply[types]).all() and (replaced_by < 0).all():
-            break
-        is_reply[types] = kept
-        remaining = np.flatnonzero(replaced_by < 0)
-        position = np.full(len(actions), -1)
-        position[remaining] = np.arange(len(remaining))
-        target = np.where(replaced_by < 0, np.arange(len(actions)), replaced_by)
-        stand_in = position[target][stand_in]
-        actions = actions[remaining]
+    is_reply = game.is_action
+    R, C = leader[types], follower[types]
+    kept = is_reply[types] & ~_needless_replies(R, C, is_reply[types])
+    replaced_by = _needless_actions(R, C, kept, _constraint_columns(game))
+    actions = np.flatnonzero(replaced_by < 0)
+    position = np.full(len(replaced_by), -1)
+    position[actions] = np.arange(len(actions))
+    stand_in = position[np.where(replaced_by < 0, np.arange(len(replaced_by)), replaced_by)]
+    R, C = R[:, actions], C[:, actions]
     merged = _same_types(R, C, kept, types)
     first = np.array([np.searchsorted(types, members[0]) for members in merged])
     prior = np.array([game.prior[members].sum() for members in merged])

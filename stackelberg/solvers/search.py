@@ -221,6 +221,7 @@ def log_leaf(best: Best, fixed: SmallInts, basis: Basis, ray: int) -> None:
     for r in range(m):
         best.leaf_basis[k, r] = basis.column[r]
     best.leaf_basis[k, m + fixed.size] = ray
+    best.leaf_cuts[k] = counters[SHARED]
 
 
 @kernel
@@ -304,11 +305,10 @@ def open_root(game: Game, cuts: Cuts, pool: Pool, tree: Tree, best: Best, s: Scr
         for i in range(m):
             most = NOTHING
             for r in range(l * n, l * n + n):
-                if best.allowed[r] != 0 and cuts.vector[r, i] > most:
-                    most = cuts.vector[r, i]
+                most = max(most, cuts.vector[r, i])
             cuts.vector[c, i] = most
         for j in range(n):
-            cuts.covers[c, j] = best.allowed[l * n + j]
+            cuts.covers[c, j] = 1
     counters[VECTORS], counters[SHARED] = L * n + L, L
     trivial_basis(game, cuts, s.basis, s)
     for l in range(L):

@@ -130,6 +130,8 @@ class Best(NamedTuple):
     """(log, L)."""
     leaf_basis: SmallInts
     """(log, m + L + 1): basic columns, key rows, and the column whose ray proves emptiness or -1."""
+    leaf_cuts: Ints
+    """(log,): shared cuts that there were: later ones may cover fewer replies."""
 
 
 class Options(NamedTuple):
