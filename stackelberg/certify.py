@@ -247,7 +247,7 @@ class _Exact:
 
     @staticmethod
     def _cut_weights(proof: Proof, cuts: "list[_Cut]") -> list[list[tuple[int, Any]]] | None:
-        """Per leaf the cuts in use and their weights, one in total for each free type; None if one has none."""
+        """Per leaf the cuts in use and their weights, one in total for each free type; None: one has none."""
         weights = []
         table = np.maximum(np.nan_to_num(proof.cut_weights), 0) if len(cuts) else None
         for leaf, row in enumerate(proof.replies):
@@ -286,7 +286,7 @@ class _Exact:
             groups.setdefault((R.tobytes(), C.tobytes()), []).append(l)
         merged = np.stack([np.bitwise_and.reduce(boxes[:, g], axis=1) for g in groups.values()], axis=1)
         region = np.array([_replies_that_matter(*self.game.payoffs(g[0])) for g in groups.values()])
-        return _covered(region, merged, [100_000])
+        return _covered(region, merged, [20_000])
 
     def _multipliers(self, proof: Proof, leaf: int) -> tuple[list[Vector], Vector, Vector]:
         y = [_exact(np.maximum(row, 0)) for row in np.nan_to_num(proof.reply_multipliers[leaf])]
@@ -346,16 +346,29 @@ def _replies_that_matter(R: NDArray[np.float64], C: NDArray[np.float64]) -> int:
 
 
 def _covered(region: NDArray[np.int64], boxes: NDArray[np.int64], steps: list[int]) -> bool:
-    """Whether boxes (sets of replies as bits, one per type) cover a region; gives up, False, out of steps."""
+    """Whether boxes (sets of replies as bits, one per type) cover a region; gives up, False, out of steps.
+
+    A box that spans the region in all types but one takes its replies of that type away from the region;
+    where no box does, split the region by the replies of the type in which most boxes are partial.
+    """
     steps[0] -= 1
-    common = boxes & region
-    touching = (common != 0).all(axis=1)
-    boxes, common = boxes[touching], common[touching]
-    if not len(boxes) or steps[0] < 0:
+    if steps[0] < 0:
         return False
-    partial = common != region
-    if not partial.any(axis=1).all():
-        return True
+    region = region.copy()
+    while True:
+        boxes = boxes & region
+        boxes = boxes[(boxes != 0).all(axis=1)]
+        partial = boxes != region
+        count = partial.sum(axis=1)
+        if not len(boxes) or (count == 0).any():
+            return len(boxes) > 0
+        spanning = count == 1
+        if not spanning.any():
+            break
+        for box, where in zip(boxes[spanning], partial[spanning].argmax(axis=1), strict=True):
+            region[where] &= ~box[where]
+        if (region == 0).any():
+            return True
     split = int(partial.sum(axis=0).argmax())
     for j in range(62):
         if region[split] >> j & 1:

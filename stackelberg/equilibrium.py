@@ -57,8 +57,9 @@ class Proof:
     free :math:`w`, every commitment at which the fixed replies are best, and the free types reply anything
     that their cuts cover, is worth at most
 
-    .. math:: \\max_i \\Big[\\sum_{l\\ \\text{fixed}} \\Big(p_l R^l_{i a_l} + \\sum_k y_{lk}(C^l_{i a_l} - C^l_{ik})\\Big)
-              + \\sum_c v_c \\alpha_{ci} - (A_{ub}^T z)_i - (A_{eq}^T w)_i\\Big] + b_{ub}^T z + b_{eq}^T w
+    .. math:: \\max_i \\Big[\\sum_{l\\ \\text{fixed}} \\Big(p_l R^l_{i a_l}
+              + \\sum_k y_{lk}(C^l_{i a_l} - C^l_{ik})\\Big) + \\sum_c v_c \\alpha_{ci}
+              - (A_{ub}^T z)_i - (A_{eq}^T w)_i\\Big] + b_{ub}^T z + b_{eq}^T w
 
     whatever the multipliers, so rounding them costs tightness and never validity; a cut that rounding broke
     is repaired by shifting it up.
