@@ -8,6 +8,7 @@
 
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError, Status
+from stackelberg.faking import Commitment, CuePolicy, FakingGame, FollowerType, LeaderCosts, Method
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
 from stackelberg.response import best_replies, logit_replies
 from stackelberg.solve import solve
@@ -17,9 +18,15 @@ __version__ = "0.1.0"
 __all__ = [
     "BayesianStackelbergGame",
     "Certificate",
+    "Commitment",
+    "CuePolicy",
     "Equilibrium",
+    "FakingGame",
+    "FollowerType",
     "GameError",
     "LeaderConstraints",
+    "LeaderCosts",
+    "Method",
     "Proof",
     "SolveError",
     "Status",

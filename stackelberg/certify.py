@@ -64,8 +64,8 @@ def certify(game: BayesianStackelbergGame, equilibrium: Equilibrium | Proposal) 
     guess, replies = np.asarray(equilibrium.strategy, dtype=float), [int(j) for j in equilibrium.replies]
     if guess.shape != (rows,) or len(replies) != types or not np.isfinite(guess).all():
         raise ValueError(
-            f"the equilibrium has a strategy of shape {guess.shape} and {len(replies)} replies; this game needs "
-            f"{rows} finite probabilities and {types} replies"
+            f"the equilibrium has a strategy of shape {guess.shape} and {len(replies)} replies; "
+            f"this game needs {rows} finite probabilities and {types} replies"
         )
     exact = _Exact.of(game)
     solution = exact.solve_profile(replies, guess)
@@ -94,7 +94,7 @@ def certify(game: BayesianStackelbergGame, equilibrium: Equilibrium | Proposal) 
     if lost and (proposed is None or proposed - value > scale * Fraction(NEAR_TIE)) and not tight:
         claim = "near-tie"
         message = (
-            f"no exact commitment supports the proposed value {float(proposed) if proposed is not None else float('nan'):.12g}; "
+            f"no exact commitment supports the proposed value {equilibrium.value:.12g}; "
             f"the best exact one nearby is worth {float(value):.12g}"
         )
     elif upper is None:
@@ -151,12 +151,12 @@ class _Exact:
         return _fraction(sum(terms, fmpq(0)))
 
     def best_replies(self, x: Vector) -> list[int]:
-        """Best replies at x; exact ties go to the leader, then to the first, as the definition of SSE says."""
+        """Best replies at x; exact ties go to the leader, then to the first, as SSE is defined."""
         chosen = []
         for R, C in zip(self.leader, self.follower, strict=True):
             own = [_dot(column, x) for column in C]
             tied = [j for j, value in enumerate(own) if value == max(own)]
-            chosen.append(max(tied, key=lambda j: (_dot(R[j], x), -j)))  # noqa: B023
+            chosen.append(max(tied, key=lambda j: (_dot(R[j], x), -j)))
         return chosen
 
     def reply_gaps(self, x: Vector, replies: Sequence[int]) -> tuple[tuple[Fraction, ...], ...]:

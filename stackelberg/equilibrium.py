@@ -1,4 +1,4 @@
-"""What solving a game returns: an equilibrium, the status of the search, its proof and its rational certificate.
+"""What solving a game returns: an equilibrium, the status of its search, a proof and a rational certificate.
 
 Nothing here computes; the classes are frozen records with a shape on every field.  A result claims only
 what was proved: :attr:`Equilibrium.certificate` says what that is.
@@ -177,7 +177,7 @@ class Equilibrium:
     follower_values : ndarray, shape (types,)
         Each type's own expected payoff in utils.
     bound : float
-        Upper bound on the leader's value in utils, in floats; see ``certificate.upper_bound`` for a proved one.
+        The search's upper bound on the value, in floats; ``certificate.upper_bound`` is a proved one.
     status : Status
     message : str
     method : str

@@ -24,7 +24,7 @@ class GameError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class LeaderConstraints:
-    """What a game adds to the simplex of the leader's mixed strategies: ``A_ub x <= b_ub``, ``A_eq x = b_eq``.
+    """What a game adds to the simplex of mixed strategies: ``A_ub x <= b_ub``, ``A_eq x = b_eq``.
 
     Attributes
     ----------
@@ -149,7 +149,8 @@ class BayesianStackelbergGame:
         leader, follower = _matrices(leader_payoffs, "leader"), _matrices(follower_payoffs, "follower")
         if len(leader) != len(follower):
             raise GameError(
-                f"leader payoffs have {len(leader)} types and follower payoffs {len(follower)}: give both the same types"
+                f"leader payoffs have {len(leader)} types and follower payoffs {len(follower)}: "
+                "give both the same types"
             )
         count = len(leader)
         type_labels = _labels(types, count, "type", "types")
@@ -178,7 +179,7 @@ class BayesianStackelbergGame:
         probabilities = _prior(prior, type_labels)
         if constraints is not None and constraints.A_ub.shape[1] != rows:
             raise GameError(
-                f"constraints have {constraints.A_ub.shape[1]} columns but the game has {rows} leader actions: "
+                f"constraints have {constraints.A_ub.shape[1]} columns and the game {rows} leader actions: "
                 "give one column per leader action"
             )
         _freeze(
@@ -217,7 +218,8 @@ class BayesianStackelbergGame:
         title = f"{self.name!r}, " if self.name else ""
         return (
             f"BayesianStackelbergGame({title}{types} type{'s' if types > 1 else ''}, "
-            f"{rows} leader action{'s' if rows > 1 else ''}, {columns} follower action{'s' if high > 1 else ''})"
+            f"{rows} leader action{'s' if rows > 1 else ''}, "
+            f"{columns} follower action{'s' if high > 1 else ''})"
         )
 
 

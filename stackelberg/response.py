@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from stackelberg.game import BayesianStackelbergGame, GameError
 
 TIE_TOLERANCE = 1e-9
-"""Replies within this share of a type's payoff scale count as tied (float arithmetic only; certificates are exact)."""
+"""Replies within this share of a type's payoff scale count as tied; floats only, certificates are exact."""
 
 
 def break_ties(
@@ -38,7 +38,7 @@ def break_ties(
     >>> break_ties(np.array([1.0, 1.0, 0.0]), np.array([2.0, 3.0, 9.0]), 1e-9)
     np.int64(1)
     """
-    slack = np.asarray(tolerance)[..., None] if np.ndim(tolerance) else tolerance
+    slack = np.asarray(tolerance, dtype=float)[..., None]
     tied = follower_values >= follower_values.max(axis=-1, keepdims=True) - slack
     return np.argmax(np.where(tied, leader_values, -np.inf), axis=-1)
 
@@ -66,7 +66,8 @@ def expected_payoffs(
     x = np.asarray(strategy, dtype=float)
     if x.shape != (game.shape[1],):
         raise GameError(
-            f"the strategy has shape {x.shape} but the game has {game.shape[1]} leader actions: give one probability each"
+            f"the strategy has shape {x.shape} but the game has {game.shape[1]} leader actions: "
+            "give one probability each"
         )
     leader_values = np.einsum("i,lij->lj", x, game.leader_payoffs)
     follower_values = np.einsum("i,lij->lj", x, game.follower_payoffs)

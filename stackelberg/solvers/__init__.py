@@ -1,1 +1,1 @@
-"""One file, one algorithm: each takes a game and proposes an equilibrium that :func:`stackelberg.certify` checks."""
+"""One file, one algorithm: each takes a game and proposes an equilibrium for ``certify`` to check."""

@@ -15,10 +15,10 @@ in the paper  here
     \\sum_{i,j} z^l_{ij} = 1,\\; \\sum_j z^l_{ij} = x_i,\\; \\sum_i z^l_{ij} = q^l_j,\\;
     0 \\le a^l - \\sum_i C^l_{ij} x_i \\le (1 - q^l_j) M^l_j,\\; \\sum_j q^l_j = 1,\\; q \\in \\{0,1\\}
 
-The paper states :math:`q^l_j \\le \\sum_i z^l_{ij} \\le 1` and :math:`\\sum_j z^l_{ij} = \\sum_j z^1_{ij}`; with
-:math:`\\sum_j q^l_j = 1` the equalities above say the same.  A valid :math:`M^l_j` is the most that type l can
-lose by replying j at any pure commitment, :math:`\\max_i (\\max_k C^l_{ik} - C^l_{ij})`: the loss is convex in
-x, so its maximum over the simplex is at a vertex.
+The paper states :math:`q^l_j \\le \\sum_i z^l_{ij} \\le 1` and :math:`\\sum_j z^l_{ij} = \\sum_j z^1_{ij}`;
+with :math:`\\sum_j q^l_j = 1` the equalities above say the same.  A valid :math:`M^l_j` is the most that type l
+can lose by replying j at a pure commitment, :math:`\\max_i (\\max_k C^l_{ik} - C^l_{ij})`: the loss is convex
+in x, so its maximum over the simplex is at a vertex.
 """
 
 import numpy as np
@@ -112,7 +112,7 @@ def dobss(
     return Proposal(
         strategy=strategy / strategy.sum(),
         replies=np.array(
-            [np.argmax([q.value() for q in chosen]) for chosen in reply]
+            [np.argmax([q.value() or 0.0 for q in chosen]) for chosen in reply]
         ),  # one-hot, up to tolerance
         value=float(stats.objective if stats.objective is not None else np.nan),
         bound=bound,

@@ -2,8 +2,8 @@
 
 Conitzer & Sandholm (EC 2006, section 3) solve, for every profile :math:`a` of follower replies,
 
-.. math:: \\max_{x \\in X} \\sum_l p_l R^l_{\\cdot a_l} x \\quad \\text{s.t. } C^l_{\\cdot a_l} x \\ge C^l_{\\cdot k} x
-          \\;\\; \\forall l, k
+.. math:: \\max_{x \\in X} \\sum_l p_l R^l_{\\cdot a_l} x \\quad \\text{s.t. }
+          C^l_{\\cdot a_l} x \\ge C^l_{\\cdot k} x \\;\\; \\forall l, k
 
 and take the best.  We solve all of them at once: each profile gets its own copy :math:`x^a \\ge 0` of the
 commitment, scaled by the weight :math:`t_a = \\sum_i x^a_i` that the profile is given, and
@@ -18,6 +18,7 @@ games.
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -75,18 +76,26 @@ def multiple_lps(game: BayesianStackelbergGame, *, time_limit: float | None = No
     for r, (l, k) in enumerate(row_keys):
         C = game.follower_payoffs[l] / scale[l]
         blocks[:, r, :] = (C[:, profiles[:, l]] - C[:, [k]]).T
-    replies_beat = sparse.block_diag(list(blocks), format="csr")
+    replies_beat = sparse.csr_array(
+        (
+            blocks.ravel(),
+            np.tile(np.arange(rows), count * len(row_keys))
+            + np.repeat(np.arange(count) * rows, len(row_keys) * rows),
+            np.arange(count * len(row_keys) + 1) * rows,
+        )
+    )
 
     x = cp.Variable(count * rows, nonneg=True)
     total = cp.sum(x) == 1
     beats = replies_beat @ x >= 0
     constraints = [total, beats]
-    upper = equal = None
+    upper: Any = None
+    equal: Any = None
     if (more := game.constraints) is not None:
         # A x <= b scaled by the profile's weight, the sum of its x: (A - b 1') x <= 0.
-        eye = sparse.eye_array(count)
-        upper = sparse.kron(eye, more.A_ub - more.b_ub[:, None], format="csr") @ x <= 0
-        equal = sparse.kron(eye, more.A_eq - more.b_eq[:, None], format="csr") @ x == 0
+        eye = sparse.eye_array(count, format="csr")
+        upper = sparse.kron(eye, sparse.csr_array(more.A_ub - more.b_ub[:, None]), format="csr") @ x <= 0
+        equal = sparse.kron(eye, sparse.csr_array(more.A_eq - more.b_eq[:, None]), format="csr") @ x == 0
         constraints += [c for c, b in ((upper, more.b_ub), (equal, more.b_eq)) if len(b)]
     problem = cp.Problem(cp.Maximize(objective.ravel() @ x), constraints)
     options = {} if time_limit is None else {"time_limit": float(time_limit)}
