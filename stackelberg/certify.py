@@ -273,8 +273,9 @@ class _Exact:
         counts = self.game.follower_action_counts.tolist()
         if any(count > 62 for count in counts):
             return False
+        anything = (1 << 62) - 1
         boxes = np.array(
-            [[1 << j if j >= 0 else (1 << 62) - 1 for j in row] for row in proof.replies.tolist()]
+            [[1 << j if j >= 0 else anything for j in row] for row in proof.replies.tolist()], dtype=np.int64
         )
         boxes = boxes.reshape(len(proof.replies), len(counts))
         for leaf, used in enumerate(weights):

@@ -7,10 +7,13 @@ envelope cuts (:mod:`~stackelberg.solvers.envelope_cuts`).  The pieces:
     a smaller game with the same value;
 :mod:`~stackelberg.solvers.reduction`
     fewer coordinates, where payoffs depend on the commitment through fewer than it has;
-:mod:`~stackelberg.solvers.simplex`
+:mod:`~stackelberg.solvers.master`
     the bounding programs, solved on the dual from the parent's basis;
 :mod:`~stackelberg.solvers.search`
-    the tree;
+    the tree: :mod:`~stackelberg.solvers.node` bounds, :mod:`~stackelberg.solvers.branching` branches,
+    :mod:`~stackelberg.solvers.ascent` finds incumbents;
+:mod:`~stackelberg.solvers.leaves`
+    the proof;
 :mod:`~stackelberg.solvers.tiers`
     interpreted at once, compiled where the game needs more.
 
@@ -34,10 +37,12 @@ from stackelberg.equilibrium import Proof, Proposal, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import replies_value
 from stackelberg.solvers import leaves, tiers
-from stackelberg.solvers import search as kernels
 from stackelberg.solvers import state as st
+from stackelberg.solvers.ascent import NOTHING, leader_value
+from stackelberg.solvers.master import trivial_basis
 from stackelberg.solvers.presolve import Presolved, presolve
 from stackelberg.solvers.reduction import hull_distance, simplex_coordinates, skeleton
+from stackelberg.solvers.search import run
 
 ABSOLUTE_GAP = 1e-8
 """Nodes this close to the incumbent (of the range of leader payoffs) are closed."""
@@ -47,6 +52,8 @@ COMPILING_SECONDS = 3.0
 """What it may take before it has them compiled, where the disk has none."""
 CHUNK_SECONDS = 0.1
 """How long a kernel runs before the clock, the limits and the keyboard are looked at."""
+PROGRESS_SECONDS = 0.5
+"""How often a long search shows where it is."""
 RESTART_NODES = 256
 """Size of the tree at which a cheaply cut root is cut again, and at which threads start."""
 
@@ -238,7 +245,7 @@ class Search:
         )
         self.best.counters[st.FACETS] = len(rows)
         numbers = self.best.numbers
-        numbers[st.VALUE], numbers[st.UNRESOLVED] = kernels.NOTHING, kernels.NOTHING
+        numbers[st.VALUE], numbers[st.UNRESOLVED] = NOTHING, NOTHING
         numbers[st.ABSOLUTE_GAP], numbers[st.RELATIVE_GAP] = ABSOLUTE_GAP, gap
         numbers[st.TAIL], numbers[st.OFFSET] = tuning.tail, self.offset / self.unit
         self.options = st.Options(
@@ -275,7 +282,7 @@ class Search:
     @property
     def has_strategy(self) -> bool:
         """Whether a commitment was found."""
-        return bool(self.best.numbers[st.VALUE] > kernels.NOTHING)
+        return bool(self.best.numbers[st.VALUE] > NOTHING)
 
     @property
     def value(self) -> float:
@@ -314,7 +321,7 @@ class Search:
     def profile(self) -> NDArray[np.int64]:
         """The incumbent's replies in the presolved game."""
         replies = np.zeros(self.game.types, np.int64)
-        kernels.leader_value(self.game, self.cuts.vector, self.best.x, replies, np.zeros(self.game.replies))
+        leader_value(self.game, self.cuts.vector, self.best.x, replies, np.zeros(self.game.replies))
         return replies
 
     def advance(
@@ -382,7 +389,7 @@ class Search:
                 outcome = tiers.call_compiled("run", *arguments)
             else:
                 with np.errstate(all="ignore"):
-                    outcome = kernels.run(*arguments)
+                    outcome = run(*arguments)
             seconds = time.perf_counter() - started
         done = int(self.best.counters[st.WORK] - work)
         if done > 1000 and not fresh:
@@ -395,7 +402,7 @@ class Search:
         if not self._finished or self.options.local_cuts or not len(self.best.leaf_fixed):
             return None
         trivial = st.new_basis(m, self.game.types)
-        kernels.trivial_basis(self.game, self.cuts, trivial, self.scratch)
+        trivial_basis(self.game, self.cuts, trivial, self.scratch)
         root = np.concatenate([trivial.column, trivial.key])
         leaves.log_remaining(self.game, self.pool, self.tree, self.best, root, self.small.replies >= 0)
         which = self.cuts.shared[: counters[st.SHARED]].copy()
@@ -421,14 +428,14 @@ class Search:
         with held_interrupts(), np.errstate(all="ignore"):
             if self.is_compiled:
                 return tiers.call_compiled(name, *arguments)
-            return getattr(leaves if hasattr(leaves, name) else kernels, name)(*arguments)
+            return getattr(leaves, name)(*arguments)
 
     def _restart_tree(self) -> None:
         """Search anew from a root cut to the end, with the incumbent, cuts and struck replies kept."""
         self._restart = False
         counters, m = self.best.counters, self.best.x.size
         trivial = st.new_basis(m, self.game.types)
-        kernels.trivial_basis(self.game, self.cuts, trivial, self.scratch)
+        trivial_basis(self.game, self.cuts, trivial, self.scratch)
         self.tree.fixed[0] = -1
         self.tree.basis[0] = np.concatenate([trivial.column, trivial.key])
         self.tree.allowed[0] = self.best.allowed
@@ -469,7 +476,7 @@ class _Progress:
 
     def update(self) -> None:
         now = time.perf_counter()
-        if now - self.last < 0.5 or now - self.started < 0.5:
+        if now - max(self.last, self.started) < PROGRESS_SECONDS:
             return
         self.last = now
         s = self.search

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from stackelberg.equilibrium import Proof
 from stackelberg.solvers import state as st
 from stackelberg.solvers.envelope_cuts import EMPTY_REGION, price_reply
+from stackelberg.solvers.master import master_lp, refactor, trivial_basis
 from stackelberg.solvers.presolve import Presolved
-from stackelberg.solvers.simplex import dot, master_lp, refactor, trivial_basis
+from stackelberg.solvers.simplex import dot
 from stackelberg.solvers.state import (
     ACTIVE,
     BROKEN,

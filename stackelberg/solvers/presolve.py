@@ -163,7 +163,7 @@ def _needless_actions(
         groups.setdefault(keys[i].tobytes(), []).append(i)
     payoffs = np.where(mask, R, 0.0).transpose(1, 0, 2).reshape(count, -1)
     for group in groups.values():
-        for i in group if len(group) > 1 else ():
+        for i in reversed(group) if len(group) > 1 else ():  # of equal ones the first stays
             for other in group:
                 if other != i and replaced_by[other] < 0 and (payoffs[other] >= payoffs[i]).all():
                     replaced_by[i] = other

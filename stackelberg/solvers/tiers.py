@@ -20,7 +20,18 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-MODULES = ("simplex", "reduction", "envelope_cuts", "search", "leaves")
+MODULES = (
+    "simplex",
+    "master",
+    "reduction",
+    "envelope_cuts",
+    "ascent",
+    "tree",
+    "node",
+    "branching",
+    "search",
+    "leaves",
+)
 """Modules of this folder that hold kernels; their names share one namespace when compiled."""
 
 SECONDS_TO_COMPILE = 25
