@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,9 +37,9 @@ from numpy.typing import NDArray
 from stackelberg.equilibrium import Proof, Proposal, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import replies_value
-from stackelberg.solvers import leaves, tiers
+from stackelberg.solvers import leaves, parallel, tiers
 from stackelberg.solvers import state as st
-from stackelberg.solvers.ascent import NOTHING, leader_value
+from stackelberg.solvers.ascent import NOTHING, TIE, threshold
 from stackelberg.solvers.master import trivial_basis
 from stackelberg.solvers.presolve import Presolved, presolve
 from stackelberg.solvers.reduction import hull_distance, simplex_coordinates, skeleton
@@ -320,9 +321,11 @@ class Search:
     @property
     def profile(self) -> NDArray[np.int64]:
         """The incumbent's replies in the presolved game."""
-        replies = np.zeros(self.game.types, np.int64)
-        leader_value(self.game, self.cuts.vector, self.best.x, replies, np.zeros(self.game.replies))
-        return replies
+        shape, x = (self.game.types, self.game.replies), self.best.x
+        own = (self.game.follower @ x).reshape(shape)
+        leader = (self.cuts.vector[: len(self.game.follower)] @ x).reshape(shape)
+        tied = own >= own.max(axis=1, keepdims=True) - TIE
+        return np.where(tied, leader, -np.inf).argmax(axis=1)
 
     def advance(
         self,
@@ -354,8 +357,14 @@ class Search:
             if not self.is_compiled and _needs_compiled(now - started):
                 self.is_compiled, self._seconds_per_work = True, 0.0
             nodes_before, starts_before = self.nodes, self.best.counters[st.STARTS]
-            until = min(most_nodes, RESTART_NODES) if self._restart else most_nodes
-            outcome = self._run(self._budget(deadline - now) * grow, until)
+            shared = threads > 1 and not self.options.local_cuts and self.is_compiled
+            first = self._restart or (shared and self.nodes < RESTART_NODES)
+            until = min(most_nodes, RESTART_NODES) if first else most_nodes
+            budget = self._budget(deadline - now) * grow
+            if shared and not first and self.best.counters[st.OPEN] >= threads:
+                outcome = self._run_shared(budget, until, threads)
+            else:
+                outcome = self._run(budget, until)
             if outcome == st.OUT_OF_SLOTS:
                 self.tree = st.grown(self.tree)
             elif outcome == st.FINISHED:
@@ -395,6 +404,32 @@ class Search:
         if done > 1000 and not fresh:
             self._seconds_per_work = seconds / done
         return int(outcome)
+
+    def _run_shared(self, budget: int, node_limit: int, threads: int) -> int:
+        """One round of threads over the open nodes."""
+        share = max((node_limit - self.nodes) // threads, 1)
+        options = self.options._replace(nodes=min(self.nodes + share, node_limit))
+
+        def work(worker: parallel.Worker) -> parallel.Worker:
+            outcome = st.OUT_OF_SLOTS
+            stop = worker.best.counters[st.WORK] + budget
+            while outcome == st.OUT_OF_SLOTS:
+                left = int(stop - worker.best.counters[st.WORK])
+                outcome = tiers.call_compiled(
+                    "run", self.game, worker.cuts, self.pool, worker.tree, worker.best, options,
+                    worker.scratch, left,
+                )  # fmt: skip
+                if outcome == st.OUT_OF_SLOTS:
+                    worker = worker._replace(tree=st.grown(worker.tree))
+            return worker
+
+        with held_interrupts(), ThreadPoolExecutor(threads) as pool:
+            workers = parallel.deal(self.game, self.cuts, self.tree, self.best, threads)
+            workers = list(pool.map(work, workers))
+            self.tree = parallel.gather(self.game, self.cuts, self.tree, self.best, workers)
+        numbers = self.best.numbers
+        is_closed = self.best.counters[st.OPEN] == 0 or self.tree.bound[0] <= threshold(numbers)
+        return st.FINISHED if is_closed else st.OUT_OF_BUDGET
 
     def proof(self) -> Proof | None:
         """What proves the bound, in the original game's units; None where the leaves were not all logged."""

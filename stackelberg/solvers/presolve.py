@@ -83,7 +83,9 @@ class Presolved:
         self, profile: NDArray[np.int64], strategy: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """Replies of all original types: the smaller game's, and best replies where the prior is zero."""
-        replies = best_replies(self.game, strategy)
+        replies = np.zeros(self.game.shape[0], np.int64)
+        if (self.game.prior == 0).any():
+            replies = best_replies(self.game, strategy)
         for t, members in enumerate(self.merged):
             replies[members] = self.replies[t, profile[t]]
         return replies
@@ -198,8 +200,9 @@ def _scaled(
     most = int(is_reply.sum(axis=1).max())
     order = np.argsort(~is_reply, axis=1, kind="stable")[:, :most]  # each type's replies first
     real = np.take_along_axis(is_reply, order, axis=1)
-    R = np.take_along_axis(R, order[:, None, :], axis=2)
-    C = np.take_along_axis(C, order[:, None, :], axis=2)
+    if not is_reply.all():
+        R = np.take_along_axis(R, order[:, None, :], axis=2)
+        C = np.take_along_axis(C, order[:, None, :], axis=2)
     shown = real[:, None, :]
     size = np.where(shown, np.abs(C), 0.0).max(axis=(1, 2))
     C = C - np.where(shown, C, 0.0).sum(axis=2, keepdims=True) / shown.sum(axis=2, keepdims=True)
