@@ -53,6 +53,8 @@ COMPILING_SECONDS = 3.0
 """What it may take before it has them compiled, where the disk has none."""
 CHUNK_SECONDS = 0.1
 """How long a kernel runs before the clock, the limits and the keyboard are looked at."""
+FIRST_BUDGET = {False: 200_000, True: 100_000_000}
+"""Multiply-adds of a first run, interpreted or compiled, before their speed is known: about 0.1 s."""
 PROGRESS_SECONDS = 0.5
 """How often a long search shows where it is."""
 RESTART_NODES = 256
@@ -382,7 +384,7 @@ class Search:
 
     def _budget(self, left: float) -> int:
         if self._seconds_per_work == 0.0:
-            return 10_000_000 if self.is_compiled else 100_000
+            return FIRST_BUDGET[self.is_compiled]
         return max(int(min(CHUNK_SECONDS, left) / self._seconds_per_work), 1000)
 
     def _run(self, budget: int, node_limit: int) -> int:
