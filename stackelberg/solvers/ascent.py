@@ -28,14 +28,14 @@ from stackelberg.solvers.state import (
     Pool,
     Scratch,
 )
-from stackelberg.solvers.tiers import kernel
+from stackelberg.solvers.tiers import inlined, kernel
 
 TIE = 1e-8
 """Replies this close (of a type's stake) count as tied; the certificate settles what is exact."""
 NOTHING = -1e300
 
 
-@kernel
+@inlined
 def threshold(numbers: Floats) -> float:
     """The bound at or below which a node is closed: the incumbent plus the accepted gap."""
     value = numbers[VALUE]
@@ -62,7 +62,7 @@ def leader_value(game: Game, vector: Floats, x: Floats, profile: Ints, utility: 
     return total
 
 
-@kernel
+@inlined
 def normalised(x: Floats, y: Floats) -> None:
     """y = x without rounding dust, summing to one."""
     total = 0.0

@@ -215,26 +215,27 @@ class Search:
         )
         cuts = types * (replies + 1) + (400_000 if tuning.local_cuts else 20_000)
         facets = len(rows) + (2000 if self.columns is not None else 0)
+        # Large arrays stay uninitialised: the kernels write before they read.
         self.cuts = st.Cuts(
-            np.zeros((cuts, m)),
-            np.zeros(cuts, np.int64),
-            np.zeros(cuts, np.int64),
-            np.zeros(cuts, np.int64),
-            np.zeros(cuts, np.uint8),
-            np.zeros((cuts, replies), np.uint8),
-            np.zeros((max(facets, 1), m)),
+            vector=np.empty((cuts, m)),
+            owner=np.empty(cuts, np.int64),
+            shared=np.empty(cuts, np.int64),
+            active=np.empty(cuts, np.int64),
+            is_active=np.zeros(cuts, np.uint8),
+            covers=np.empty((cuts, replies), np.uint8),
+            facet=np.empty((max(facets, 1), m)),
         )
         self.cuts.vector[: types * replies] = game_leader
         self.cuts.facet[: len(rows)] = rows
         remembered = 1000 + strategies
         self.pool = st.Pool(
-            np.zeros((types * remembered, m)),
-            np.zeros(types * remembered),
-            np.zeros(types * remembered, np.int64),
-            np.zeros(types, np.int64),
-            np.zeros((types * replies, replies, replies)),
-            np.zeros((types * replies, replies + 1), np.int64),
-            np.zeros((types * replies, replies)),
+            point=np.empty((types * remembered, m)),
+            value=np.empty(types * remembered),
+            reply=np.empty(types * remembered, np.int64),
+            size=np.zeros(types, np.int64),
+            inverse=np.empty((types * replies, replies, replies)),
+            column=np.zeros((types * replies, replies + 1), np.int64),
+            level=np.empty((types * replies, replies)),
         )
         self.tree = st.new_tree(1024, self.game, self._local)
         self.best = st.Best(

@@ -23,13 +23,13 @@ from stackelberg.solvers.state import (
     Scratch,
     Tree,
 )
-from stackelberg.solvers.tiers import kernel
+from stackelberg.solvers.tiers import inlined
 from stackelberg.solvers.tree import log_leaf, push, store
 
 NO_CHILD, OUT_OF_TIME, ALL_FIXED = -1, -2, -3
 
 
-@kernel
+@inlined
 def copy_basis(source: Basis, target: Basis) -> None:
     """Copy all arrays of a basis."""
     inverse, level, column, key = source.inverse, source.level, source.column, source.key
@@ -44,7 +44,7 @@ def copy_basis(source: Basis, target: Basis) -> None:
         key_to[l] = key[l]
 
 
-@kernel
+@inlined
 def solve_child(
     game: Game, cuts: Cuts, best: Best, l: int, j: int, top: int, cutoff: float, s: Scratch, ray: Ints
 ) -> int:
@@ -59,7 +59,7 @@ def solve_child(
     return master_lp(game, cuts, best.counters, s.fixed, s.child_flagged, child, top, cutoff, s, ray)
 
 
-@kernel
+@inlined
 def choose_branch(
     game: Game, cuts: Cuts, best: Best, options: Options, top: int, bound: float, s: Scratch, stop: int
 ) -> int:
@@ -120,7 +120,7 @@ def choose_branch(
     return chosen
 
 
-@kernel
+@inlined
 def push_children(game: Game, tree: Tree, best: Best, l: int, s: Scratch) -> None:
     """Store the children of type l that can still beat the incumbent."""
     counters = best.counters

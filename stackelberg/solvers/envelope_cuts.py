@@ -23,7 +23,7 @@ import numpy as np
 from stackelberg.solvers.reduction import enter_point
 from stackelberg.solvers.simplex import best_reply, dot, eliminate, profile_lp, ratio_test
 from stackelberg.solvers.state import CAPPED, CUTOFF, EMPTY, OPTIMAL, WORK, Flags, Floats, Game, Ints, Pool
-from stackelberg.solvers.tiers import kernel
+from stackelberg.solvers.tiers import inlined, kernel
 
 NO_CUT = 1e300
 FRESH, WARM, EMPTY_REGION = 0, 1, 2
@@ -142,7 +142,7 @@ def price_reply(
     return CAPPED
 
 
-@kernel
+@inlined
 def find_point(
     game: Game,
     pool: Pool,

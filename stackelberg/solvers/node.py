@@ -38,7 +38,7 @@ from stackelberg.solvers.state import (
     Scratch,
     Tree,
 )
-from stackelberg.solvers.tiers import kernel
+from stackelberg.solvers.tiers import inlined, kernel
 from stackelberg.solvers.tree import log_leaf
 
 CLOSED, OPENED, UNFINISHED = 0, 1, 2
@@ -46,7 +46,7 @@ NODES_WITH_ASCENT, ASCENT_EVERY = 64, 16
 ROOT_ROUNDS = 60
 
 
-@kernel
+@inlined
 def load_node(game: Game, cuts: Cuts, tree: Tree, best: Best, slot: int, s: Scratch) -> int:
     """Copy a node into scratch, activate the cuts of its basis, and refactor.  Returns t's row."""
     L, n, m = game.types, game.replies, s.x.size
@@ -84,7 +84,7 @@ def repair(game: Game, cuts: Cuts, counters: Ints, s: Scratch) -> int:
     return top
 
 
-@kernel
+@inlined
 def activate(cuts: Cuts, counters: Ints, cut: int) -> None:
     """Let the master price a cut."""
     if cuts.is_active[cut] == 0:
@@ -93,7 +93,7 @@ def activate(cuts: Cuts, counters: Ints, cut: int) -> None:
         counters[ACTIVE] += 1
 
 
-@kernel
+@inlined
 def activate_violated(game: Game, cuts: Cuts, counters: Ints, s: Scratch) -> int:
     """Activate each free type's most violated cut among those that hold here; how many there were."""
     vector, owner, shared, is_active = cuts.vector, cuts.owner, cuts.shared, cuts.is_active
@@ -120,7 +120,7 @@ def activate_violated(game: Game, cuts: Cuts, counters: Ints, s: Scratch) -> int
     return found
 
 
-@kernel
+@inlined
 def measure_gaps(game: Game, cuts: Cuts, s: Scratch) -> None:
     """For each free type, how far its bound exceeds what it gives at the node's commitment ``s.y``."""
     n, by_action, vector, key = game.replies, game.follower_by_action, cuts.vector, s.basis.key
@@ -137,7 +137,7 @@ def measure_gaps(game: Game, cuts: Cuts, s: Scratch) -> None:
             gap[l] = max(theta[l] - value, 0.0)
 
 
-@kernel
+@inlined
 def confining_rows(game: Game, cuts: Cuts, counters: Ints, s: Scratch) -> int:
     """Rows that local cuts may use, into ``s.cone``: the fixed types' cones and the facets; how many."""
     n, m = game.replies, s.x.size
@@ -156,7 +156,7 @@ def confining_rows(game: Game, cuts: Cuts, counters: Ints, s: Scratch) -> int:
     return count
 
 
-@kernel
+@inlined
 def add_cuts(
     game: Game, cuts: Cuts, pool: Pool, best: Best, options: Options, is_root: int, s: Scratch
 ) -> int:
@@ -208,7 +208,7 @@ def add_cuts(
     return added
 
 
-@kernel
+@inlined
 def flag_basic_cones(game: Game, cuts: Cuts, s: Scratch) -> None:
     """Flag the fixed types that have a row in the basis: their other rows are likely to be violated too."""
     n, m = game.replies, s.x.size
@@ -220,7 +220,7 @@ def flag_basic_cones(game: Game, cuts: Cuts, s: Scratch) -> None:
             s.flagged[(number - first_cone) // (n * n)] = 1
 
 
-@kernel
+@inlined
 def bound_node(
     game: Game,
     cuts: Cuts,

@@ -16,7 +16,7 @@ import numpy as np
 
 from stackelberg.solvers.simplex import dot, eliminate, ratio_test
 from stackelberg.solvers.state import FACETS, WORK, Floats, Game, Ints
-from stackelberg.solvers.tiers import entry, kernel
+from stackelberg.solvers.tiers import entry, inlined, kernel
 
 RANK_TOLERANCE = 1e-9
 INSIDE, FACET_ADDED, NO_ROOM = 0, 1, 2
@@ -60,7 +60,7 @@ def simplex_coordinates(Z: Floats) -> tuple[Floats, Floats, float]:
     return points / points.sum(axis=1, keepdims=True), shift, float(scale)
 
 
-@kernel
+@inlined
 def enter_point(
     inverse: Floats,
     weight: Floats,

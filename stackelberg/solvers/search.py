@@ -47,11 +47,11 @@ from stackelberg.solvers.state import (
     Scratch,
     Tree,
 )
-from stackelberg.solvers.tiers import entry, kernel
+from stackelberg.solvers.tiers import entry, inlined
 from stackelberg.solvers.tree import log_leaf, pop, push, put_back
 
 
-@kernel
+@inlined
 def open_root(game: Game, cuts: Cuts, pool: Pool, tree: Tree, best: Best, s: Scratch) -> None:
     """Strike replies that are nowhere best, set each type's trivial bound, and push the root."""
     L, n, m = game.types, game.replies, s.x.size

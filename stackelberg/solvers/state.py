@@ -235,13 +235,13 @@ def new_tree(capacity: int, game: Game, local_capacity: int) -> Tree:
     """An empty tree."""
     L, n, m = game.types, game.replies, game.perturbation.size
     return Tree(
-        bound=np.zeros(capacity),
-        slot=np.zeros(capacity, np.int64),
-        free=np.zeros(capacity, np.int64),
-        fixed=np.zeros((capacity, L), np.int32),
-        basis=np.zeros((capacity, m + L), np.int32),
-        allowed=np.zeros((capacity, L * n), np.uint8),
-        local=np.zeros((capacity, 1 + local_capacity), np.int32),
+        bound=np.empty(capacity),
+        slot=np.empty(capacity, np.int64),
+        free=np.empty(capacity, np.int64),
+        fixed=np.empty((capacity, L), np.int32),
+        basis=np.empty((capacity, m + L), np.int32),
+        allowed=np.empty((capacity, L * n), np.uint8),
+        local=np.empty((capacity, 1 + local_capacity), np.int32),
     )
 
 
@@ -249,6 +249,6 @@ def grown(tree: Tree) -> Tree:
     """The same tree with twice the room."""
 
     def twice(array: NDArray[Any]) -> NDArray[Any]:
-        return np.concatenate([array, np.zeros_like(array)])
+        return np.concatenate([array, np.empty_like(array)])
 
     return Tree(*(twice(array) for array in tree))

@@ -14,10 +14,10 @@ from stackelberg.solvers.state import (
     SmallInts,
     Tree,
 )
-from stackelberg.solvers.tiers import kernel
+from stackelberg.solvers.tiers import inlined
 
 
-@kernel
+@inlined
 def push(tree: Tree, counters: Ints, bound: float, slot: int) -> None:
     """Add a node to the heap."""
     i = counters[OPEN]
@@ -31,7 +31,7 @@ def push(tree: Tree, counters: Ints, bound: float, slot: int) -> None:
     tree.bound[i], tree.slot[i] = bound, slot
 
 
-@kernel
+@inlined
 def pop(tree: Tree, counters: Ints) -> int:
     """Take the node with the largest bound off the heap; its slot."""
     slot = tree.slot[0]
@@ -53,7 +53,7 @@ def pop(tree: Tree, counters: Ints) -> int:
     return slot
 
 
-@kernel
+@inlined
 def log_leaf(best: Best, fixed: SmallInts, basis: Basis, ray: int) -> None:
     """Remember a closed node: what it fixes, and the basis (and ray) whose multipliers bound it."""
     counters = best.counters
@@ -72,7 +72,7 @@ def log_leaf(best: Best, fixed: SmallInts, basis: Basis, ray: int) -> None:
     best.leaf_cuts[k] = counters[SHARED]
 
 
-@kernel
+@inlined
 def store(game: Game, tree: Tree, slot: int, s: Scratch) -> None:
     """Copy the node in scratch, without its basis, into a slot."""
     for l in range(game.types):
@@ -83,7 +83,7 @@ def store(game: Game, tree: Tree, slot: int, s: Scratch) -> None:
         tree.local[slot, k] = s.local[k]
 
 
-@kernel
+@inlined
 def put_back(game: Game, tree: Tree, best: Best, slot: int, bound: float, s: Scratch) -> None:
     """Return the node in scratch, with its basis, to the slot that it was just taken from."""
     m = s.x.size
