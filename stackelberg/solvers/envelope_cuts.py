@@ -63,9 +63,10 @@ def price_reply(
         for k in range(n):
             for i in range(n):
                 inverse[k, i] = 0.0
+        for k in range(n):
             spread = (spread * 983.0) % 1.0
             inverse[k, k] = -1.0
-            inverse[k, j] = 1.0
+            inverse[j, k] = 1.0
             basic[k] = strategies + k
             level[k] = 1.0 + 1e-10 * (1.0 + spread)
         basic[j] = virtual
@@ -85,7 +86,7 @@ def price_reply(
                 virtual_row = r
             if price != 0.0:
                 for i in range(n):
-                    dual[i] += price * inverse[r, i]
+                    dual[i] += price * inverse[i, r]
         if phase == 1 and (virtual_row < 0 or level[virtual_row] < 1e-11):
             phase = 2
             continue

@@ -132,7 +132,7 @@ def refactor(game: Game, cuts: Cuts, basis: Basis, s: Scratch) -> int:
     for r in range(m):
         a = 0.0
         for i in range(m):
-            basis.inverse[r, i] = square[r, m + i]
+            basis.inverse[i, r] = square[r, m + i]
             a += square[r, m + i] * column[i]
         basis.level[r] = a
     return OPTIMAL
@@ -299,10 +299,10 @@ def demote_key(
         if number >= first_bound and owner[number - first_bound] == l:
             row = r
             for i in range(m):
-                row_sum[i] -= inverse[r, i]
+                row_sum[i] -= inverse[i, r]
     if row >= 0:
         for i in range(m):
-            inverse[row, i] = row_sum[i]
+            inverse[i, row] = row_sum[i]
         level[row], direction[row] = key_level, key_rate
         old = key[l]
         key[l] = column[row] - first_bound
@@ -349,7 +349,7 @@ def master_lp(
             break
         pivots += 1
         for i in range(m):
-            x[i] = inverse[top, i]
+            x[i] = inverse[i, top]
         entering = price_master(
             by_action, vector, owner, active, active_count, facet, facets, fixed, flagged, key, x, utility
         )

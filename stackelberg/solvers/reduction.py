@@ -87,7 +87,7 @@ def enter_point(
     for i in range(m):
         a = 0.0
         for r in range(m):
-            a += value[r] * inverse[r, i]
+            a += value[r] * inverse[i, r]
         gradient[i] = a
     return row
 

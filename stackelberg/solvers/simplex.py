@@ -25,18 +25,24 @@ def dot(table: Floats, row: int, x: Floats) -> float:
 
 @inlined
 def eliminate(inverse: Floats, level: Floats, direction: Floats, row: int, step: float) -> None:
-    """Pivot: the entering column, with coordinates ``direction``, takes over ``row`` at level ``step``."""
+    """Pivot: the entering column, with coordinates ``direction``, takes over ``row`` at level ``step``.
+
+    ``inverse`` is the basis' inverse transposed: entry [i, r] belongs to equation i and basic row r.
+    """
     m = direction.size
-    scale = 1.0 / direction[row]
-    for i in range(m):
-        inverse[row, i] *= scale
-    level[row] = step
+    pivot = direction[row]
+    scale = 1.0 / pivot
     for r in range(m):
-        factor = direction[r]
-        if r != row and factor != 0.0:
-            level[r] -= factor * step
-            for i in range(m):
-                inverse[r, i] -= factor * inverse[row, i]
+        level[r] -= direction[r] * step
+    level[row] = step
+    direction[row] = 0.0  # so that the inner loop needs no exception
+    for i in range(m):
+        factor = inverse[i, row] * scale
+        if factor != 0.0:
+            for r in range(m):
+                inverse[i, r] -= direction[r] * factor
+        inverse[i, row] = factor
+    direction[row] = pivot
 
 
 @inlined
@@ -45,14 +51,18 @@ def ratio_test(inverse: Floats, column: Floats, direction: Floats, level: Floats
 
     Row ``top`` never leaves (t is free).  Ties go to the larger pivot.
     """
-    leaving = -1
-    step = UNBOUNDED
     m = direction.size
     for r in range(m):
-        a = 0.0
-        for i in range(m):
-            a += inverse[r, i] * column[i]
-        direction[r] = a
+        direction[r] = 0.0
+    for i in range(m):
+        a = column[i]
+        if a != 0.0:
+            for r in range(m):
+                direction[r] += a * inverse[i, r]
+    leaving = -1
+    step = UNBOUNDED
+    for r in range(m):
+        a = direction[r]
         if r != top and a > TOLERANCE:
             ratio = max(level[r], 0.0) / a
             if ratio < step - 1e-15 or (ratio <= step + 1e-15 and a > direction[leaving]):
@@ -111,7 +121,7 @@ def profile_lp(
             top = i
     for i in range(m):
         inverse[i, i] = -1.0
-        inverse[i, top] = 1.0
+        inverse[top, i] = 1.0
         level[i] = direction[top] - direction[i]
     level[top] = direction[top]
     for _ in range(60 + 12 * m):
@@ -123,7 +133,7 @@ def profile_lp(
         counters[WORK] += m * (m + facets + count * n)
         cost, entering, kind = -TOLERANCE, -1, -1  # kind: -1 surplus, -2 facet, k the k-th listed type
         for i in range(m):
-            x[i] = inverse[top, i]
+            x[i] = inverse[i, top]
             column[i] = 0.0
             if x[i] < cost:
                 cost, entering = x[i], i

@@ -91,7 +91,7 @@ class Pool(NamedTuple):
     size: Ints
     """(L,)."""
     inverse: Floats
-    """(L n, n, n)."""
+    """(L n, n, n), transposed."""
     column: Ints
     """(L n, n + 1): basic columns; the last entry is 0 fresh, 1 warm, 2 empty."""
     level: Floats
@@ -149,7 +149,7 @@ class Basis(NamedTuple):
     """A working basis of the master program."""
 
     inverse: Floats
-    """(m, m)."""
+    """(m, m), transposed: entry [i, r] belongs to row i of the program and row r of the basis."""
     level: Floats
     """(m,)."""
     column: SmallInts
