@@ -27,6 +27,7 @@ import pulp
 from stackelberg.equilibrium import Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import payoff_scale
+from stackelberg.solvers.highs import silence_greeting
 
 
 def build(
@@ -140,6 +141,8 @@ def _solver(name: str, time_limit: float | None, gap: float) -> pulp.LpSolver:
     tight = (
         {"mip_feasibility_tolerance": 1e-9, "primal_feasibility_tolerance": 1e-9} if name == "highs" else {}
     )
+    if name == "highs":
+        silence_greeting()
     solver: pulp.LpSolver = getattr(pulp, _SOLVERS[name])(
         msg=False, timeLimit=time_limit, gapRel=gap, **tight
     )

@@ -26,6 +26,7 @@ from scipy import sparse
 from stackelberg.equilibrium import Proof, Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import payoff_scale
+from stackelberg.solvers.highs import silence_greeting
 
 MOST_PROFILES = 20_000
 """Beyond this many reply profiles the stacked program is refused."""
@@ -56,6 +57,7 @@ def multiple_lps(game: BayesianStackelbergGame, *, time_limit: float | None = No
     """
     import cvxpy as cp
 
+    silence_greeting()
     count = profile_count(game)
     if count > MOST_PROFILES:
         raise SolveError(

@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all a fresh machine needs; each makes the environment that it runs in.
+VENV ?= .venv
+# Which Python to build the environment from, such as 3.13; any from 3.12 on where empty.
+VERSION ?=
+export PYTHON
+PY := $(VENV)/bin/python
+DEMO ?= demo-output
+
+.PHONY: demo test fast lint notebooks clean help
+
+help:
+	@echo "make demo       analyse the shipped counts; figures and tables go to $(DEMO)"
+	@echo "make test       the whole suite        make fast   the suite without slow tests"
+	@echo "make lint       ruff and mypy          make clean  remove the environment"
+	@echo "make notebooks  run the notebooks and keep their outputs"
+
+$(PY):
+	@python=$$(tools/find-python $(VERSION)) && echo "Making $(VENV) with $$python" && "$$python" -m venv $(VENV)
+	@$(PY) -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed: pyproject.toml | $(PY)
+	@echo "Installing stackelberg into $(VENV)"
+	@$(PY) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/.installed
+	@echo "Installing the $* extra into $(VENV)"
+	@$(PY) -m pip install --quiet --editable ".[$*]"
+	@touch $@
+
+demo: $(VENV)/.installed
+	@$(VENV)/bin/stackelberg analyze --shipped vlaf -o $(DEMO)
+
+test: $(VENV)/.installed $(VENV)/.installed-test
+	$(PY) -m pytest -n auto
+
+fast: $(VENV)/.installed $(VENV)/.installed-test
+	$(PY) -m pytest -n auto -m "not slow"
+
+lint: $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-lint
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+notebooks: $(VENV)/.installed $(VENV)/.installed-test
+	$(PY) -m jupytext --to ipynb notebooks/*.py
+	$(VENV)/bin/jupyter-execute --inplace notebooks/*.ipynb
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,41 @@
+"""Who a model is, from what it does in train and in deploy contexts: counts to type priors, payoffs and policy.
+
+>>> import estimators as est
+>>> est.compliance_gap(est.datasets.load_vlaf(), by="family")[["family", "pairs", "gap"]].round(3)
+    family  pairs    gap
+0  qwen2.5    460  0.065
+1    qwen3     92  0.321
+2    olmo2    368  0.170
+"""
+
+from estimators import datasets
+from estimators.fracture import fracture, fracture_curve, threshold
+from estimators.gap import compliance_gap, published_gaps
+from estimators.latent_class import LatentClasses
+from estimators.newton import EstimationWarning
+from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations, read_observations
+from estimators.policy import Assumptions, faking_game, policy_plane, recommend
+from estimators.shares import PreferenceLaw
+from estimators.structural import StructuralPayoffs
+
+__all__ = [
+    "ORIENTATIONS",
+    "SAFETY",
+    "Assumptions",
+    "EstimationWarning",
+    "LatentClasses",
+    "ObservationError",
+    "Observations",
+    "PreferenceLaw",
+    "StructuralPayoffs",
+    "compliance_gap",
+    "datasets",
+    "faking_game",
+    "fracture",
+    "fracture_curve",
+    "policy_plane",
+    "published_gaps",
+    "read_observations",
+    "recommend",
+    "threshold",
+]

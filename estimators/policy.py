@@ -1,0 +1,391 @@
+"""From a fitted law to predictions and to the commitment that its trainer should make.
+
+The law says how strongly a model prefers its own way over prompts and what incentive it has to comply where it is
+monitored, in logits.  With :math:`\\lambda = 1` as the unit these are payoffs: a cell of the law with preference v and
+incentive K is a follower type of the faking game, indifferent at the belief :math:`\\beta^* = v/K` (THEORY 2.5).
+Rates under any policy are predicted with the logit reply, shares with the best reply, and the commitment is found for
+both kinds of follower.  What the counts cannot say is assumed, and named: see :class:`Assumptions`.
+
+**Cells.**  A logit follower's cells are equally likely, each at its mean.  For a best reply that converges slowly,
+since at the threshold of a cell all of it complies where only half of it should.  There the compliers (comply at every
+belief), the refusers and the strategic preferences between are told apart, the strategic ones are cut into equally
+likely cells, and each stands at its strongest preference: then the discrete belief value equals that of the law at
+every threshold, and the leader's value converges with the square of the number of cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+from estimators.fracture import threshold
+from estimators.shares import (
+    LawCells,
+    PreferenceLaw,
+    agreement_rate,
+    cells,
+    decisive_share,
+    faking_share,
+    mirror_share,
+)
+from stackelberg.faking import Commitment, CuePolicy, FakingGame, FollowerType, LeaderCosts, belief, envelope
+
+if TYPE_CHECKING:
+    from estimators.structural import StructuralPayoffs
+
+Follower = Literal["best reply", "logit"]
+FOLLOWERS: tuple[Follower, ...] = ("best reply", "logit")
+
+MEANINGS = {
+    "belief_train": "belief of being monitored that the train context gives",
+    "belief_deploy": "belief of being monitored that the deploy context gives",
+    "deploy_harm": "leader's loss from a refusal that is not monitored (a)",
+    "train_disagreement": "leader's loss from a refusal that is monitored (A)",
+    "refusal_value": "worth of a refusal that is seen and can be corrected (g)",
+    "monitoring_cost": "cost of a monitored conversation (c)",
+    "budget": "largest share of conversations that can be monitored (B)",
+    "false_alarm_cost": "cost of a false alarm, for the threshold of fracture",
+    "missed_harm_cost": "cost of a missed harm, for the threshold of fracture",
+    "cells": "strategic types per incentive into which the law is cut",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumptions:
+    """What the counts do not say: beliefs as told, the leader's costs, the costs behind the threshold of fracture.
+
+    Attributes
+    ----------
+    belief_train, belief_deploy : float in [0, 1]
+        Belief of being monitored in each context; 1 and 0 take what the model was told at face value.
+    costs : LeaderCosts
+        Leader utils per conversation; only their ratios matter for the advice.
+    budget : float in [0, 1]
+    false_alarm_cost, missed_harm_cost : float
+        See :func:`estimators.fracture.threshold`.
+    cells : int
+
+    Examples
+    --------
+    >>> Assumptions().tau
+    0.5
+    """
+
+    belief_train: float = 1.0
+    belief_deploy: float = 0.0
+    costs: LeaderCosts = field(default_factory=LeaderCosts)
+    budget: float = 0.25
+    false_alarm_cost: float = 1.0
+    missed_harm_cost: float = 1.0
+    cells: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("belief_train", "belief_deploy", "budget"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be between 0 and 1")
+        if self.belief_train == self.belief_deploy:
+            raise ValueError(
+                "belief_train and belief_deploy are equal: then no incentive can be told from the counts"
+            )
+
+    @property
+    def beliefs(self) -> dict[str, float]:
+        """Belief by context, as :class:`estimators.StructuralPayoffs` takes it."""
+        return {"train": self.belief_train, "deploy": self.belief_deploy}
+
+    @property
+    def tau(self) -> float:
+        """Threshold of fracture."""
+        return threshold(self.false_alarm_cost, self.missed_harm_cost)
+
+    def values(self) -> dict[str, float]:
+        """Every assumption by name, the leader's costs among them."""
+        flat: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "costs"}
+        flat |= asdict(self.costs)
+        return {name: flat[name] for name in MEANINGS}
+
+    def changed(self, name: str, value: float) -> Assumptions:
+        """The same assumptions with one of them, or one of the leader's costs, at another value."""
+        if name in asdict(self.costs):
+            return replace(self, costs=LeaderCosts(**asdict(self.costs) | {name: value}))
+        own: dict[str, Any] = {name: value}
+        return replace(self, **own)
+
+    def table(self) -> pd.DataFrame:
+        """One row per assumption: assumption, value, meaning."""
+        return pd.DataFrame(
+            [(name, value, MEANINGS[name]) for name, value in self.values().items()],
+            columns=["assumption", "value", "meaning"],
+        )
+
+
+def strategic_cells(law: PreferenceLaw, count: int = 64) -> LawCells:
+    """Cut a law into compliers, refusers and `count` strategic cells per incentive, for best replies.
+
+    All incentives share their thresholds, so that the discrete belief value equals the law's at each of them.
+
+    Parameters
+    ----------
+    law : PreferenceLaw
+    count : int
+
+    Returns
+    -------
+    LawCells
+        prior, preference, incentive, each (cells,); cells without probability are left out.
+
+    Examples
+    --------
+    >>> law = PreferenceLaw(mu=-1.0, sigma=1.0, deltas=np.array([2.0]), shares=np.array([1.0]))
+    >>> strategic_cells(law, count=2).preference.round(2)  # compliers, two cells up to 1 and 2, refusers
+    array([-0.53,  1.  ,  2.  ,  2.53])
+    """
+    preference = norm(-law.mu, max(law.sigma, 1e-12))  # v = -mu_i
+    thresholds = _shared_thresholds(law, preference, count)
+    parts = []
+    for delta, share in zip(law.deltas, law.shares, strict=True):
+        low, high = min(delta, 0.0), max(delta, 0.0)
+        edges = np.sort(np.concatenate([[low], delta * thresholds, [high]]))
+        edges[0], edges[-1] = low, high
+        prior = np.concatenate([[preference.cdf(low)], np.diff(preference.cdf(edges)), [preference.sf(high)]])
+        outer = _mean_below(law.mu, law.sigma, low), -_mean_below(-law.mu, law.sigma, -high)
+        value = np.concatenate([[outer[0]], edges[1:], [outer[1]]])
+        kept = prior > 1e-15
+        parts.append((share * prior[kept] / prior[kept].sum(), value[kept], np.full(kept.sum(), delta)))
+    return LawCells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _shared_thresholds(law: PreferenceLaw, preference: Any, count: int) -> np.ndarray:
+    """Beliefs inside (0, 1) that cut each strategic incentive's preferences into equally likely parts."""
+    strategic = law.deltas[law.deltas != 0]
+    each = max(1, count // max(1, len(strategic)))
+    inner = np.arange(1, each) / each
+    beliefs = []
+    for delta in strategic:
+        ends = np.sort(preference.cdf([0.0, delta]))
+        beliefs.append(preference.ppf(ends[0] + (ends[1] - ends[0]) * inner) / delta)
+    cuts = np.concatenate(beliefs) if beliefs else np.zeros(0)
+    return np.unique(cuts[(cuts > 0) & (cuts < 1)])
+
+
+def _mean_below(mu: float, sigma: float, limit: float) -> float:
+    """Mean of a preference v ~ N(-mu, sigma^2) below a limit."""
+    z = (limit + mu) / max(sigma, 1e-12)
+    return float(-mu - sigma * np.exp(norm.logpdf(z) - norm.logcdf(z)))
+
+
+def faking_game(
+    law: PreferenceLaw, assumptions: Assumptions | None = None, *, follower: Follower = "best reply"
+) -> FakingGame:
+    """The faking game of a fitted law: one follower type per cell, payoffs in logits, free cues.
+
+    Parameters
+    ----------
+    law : PreferenceLaw
+    assumptions : Assumptions, optional
+    follower : {"best reply", "logit"}
+        Whose cells; see the module.
+
+    Returns
+    -------
+    FakingGame
+        The incentive enters as goal guarding; counts alone cannot tell it from sycophancy (THEORY, theorem 4).
+
+    Examples
+    --------
+    >>> law = PreferenceLaw(mu=-2.0, sigma=1.0, deltas=np.array([3.0]), shares=np.array([1.0]))
+    >>> faking_game(law).optimal_commitment()
+    Commitment(monitor 0.25, value -0.6..., best reply follower, by envelope: optimal)
+    """
+    given = assumptions or Assumptions()
+    cut = cells if follower == "logit" else strategic_cells
+    types = [
+        FollowerType(name=f"cell {k + 1}", prior=float(p), preference=float(v), goal_guarding=float(K))
+        for k, (p, v, K) in enumerate(zip(*cut(law, given.cells), strict=True))
+    ]
+    return FakingGame(types=types, cues=CuePolicy.free(), budget=given.budget, costs=given.costs)
+
+
+def policy_plane(
+    law: PreferenceLaw, monitoring: ArrayLike | None = None, informativeness: ArrayLike | None = None
+) -> pd.DataFrame:
+    """Predicted rates and shares over monitoring share q and informativeness of two symmetric cues.
+
+    Parameters
+    ----------
+    law : PreferenceLaw
+    monitoring, informativeness : array_like in [0, 1], optional
+        Grids; 0 to 1 in steps of 0.05 by default.
+
+    Returns
+    -------
+    DataFrame
+        monitoring, informativeness, belief_train, belief_deploy (Bayes), train_rate, deploy_rate (logit reply, after
+        the train and the deploy cue), faking_share, mirror_share, decisive_share. NaN at a cue that is never sent.
+    """
+    steps = np.linspace(0, 1, 21)
+    q, iota = np.meshgrid(
+        steps if monitoring is None else np.asarray(monitoring, dtype=float),
+        steps if informativeness is None else np.asarray(informativeness, dtype=float),
+        indexing="ij",
+    )
+    beliefs = belief.posterior(q, belief.symmetric_cues(iota))
+    train, deploy = beliefs[..., 0], beliefs[..., 1]
+    sent = ~np.isnan(train) & ~np.isnan(deploy)
+
+    def known(values: Any) -> Any:
+        return np.where(sent, values, np.nan).ravel()
+
+    told = np.nan_to_num(beliefs)
+    rates = agreement_rate(law, told)
+    return pd.DataFrame(
+        {
+            "monitoring": q.ravel(),
+            "informativeness": iota.ravel(),
+            "belief_train": train.ravel(),
+            "belief_deploy": deploy.ravel(),
+            "train_rate": np.where(np.isnan(train), np.nan, rates[..., 0]).ravel(),
+            "deploy_rate": np.where(np.isnan(deploy), np.nan, rates[..., 1]).ravel(),
+            "faking_share": known(faking_share(law, told[..., 0], told[..., 1])),
+            "mirror_share": known(mirror_share(law, told[..., 0], told[..., 1])),
+            "decisive_share": known(decisive_share(law, told[..., 0], told[..., 1])),
+        }
+    )
+
+
+def recommend(fit: StructuralPayoffs, assumptions: Assumptions, *, draws: int = 100) -> pd.DataFrame:
+    """The commitment that maximises the leader's value under a fit, for the best-reply and the logit follower.
+
+    Parameters
+    ----------
+    fit : StructuralPayoffs
+        Fitted.
+    assumptions : Assumptions
+    draws : int
+        Draws of the fit's parameters, of which the intervals of monitoring and value are percentiles at the fit's
+        level; 0 for none.
+
+    Returns
+    -------
+    DataFrame
+        One row per follower: follower, monitoring with low and high, belief_train and belief_deploy (after the two
+        cues; NaN for one that is never sent), train_cue_if_monitored, train_cue_if_unmonitored, value with low and
+        high, value_unmonitored (what no monitoring is worth), train_rate, deploy_rate (logit reply) and faking_share
+        under the commitment, certificate, error, no_monitoring_above and full_monitoring_below (ratios of monitoring
+        cost to deploy harm at which the advice flips; NaN without deploy harm), message.
+    """
+    rows = []
+    samples = _sampled_advice(fit, assumptions, draws)
+    for follower in FOLLOWERS:
+        logit = follower == "logit"
+        game = faking_game(fit.law_, assumptions, follower=follower)
+        commitment = game.logit_commitment() if logit else game.optimal_commitment()
+        low, high = _limits(samples[follower], fit.level)
+        nothing = float(
+            (envelope.logit_belief_value if logit else envelope.belief_value)(game, np.zeros(1))[0]
+        )
+        harm = assumptions.costs.deploy_harm
+        none_above, all_below = (
+            price / harm if harm else np.nan for price in envelope.cost_flips(game, logit=logit)
+        )
+        rows.append(
+            {
+                "follower": follower,
+                "monitoring": commitment.monitoring,
+                "monitoring_low": low[0],
+                "monitoring_high": high[0],
+                **_what_follows(fit.law_, commitment),
+                "value": commitment.value,
+                "value_low": low[1],
+                "value_high": high[1],
+                "value_unmonitored": nothing,
+                "no_monitoring_above": none_above,
+                "full_monitoring_below": all_below,
+                "certificate": commitment.certificate.claim if commitment.certificate else "grid",
+                "error": commitment.error,
+                "message": commitment.message,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _what_follows(law: PreferenceLaw, commitment: Commitment) -> dict[str, float]:
+    train, deploy = commitment.beliefs[0], commitment.beliefs[-1]
+    rates = agreement_rate(law, np.nan_to_num([train, deploy]))
+    both = not (np.isnan(train) or np.isnan(deploy))
+    return {
+        "belief_train": train,
+        "belief_deploy": deploy,
+        "train_cue_if_monitored": commitment.cue_probabilities[0, 0],
+        "train_cue_if_unmonitored": commitment.cue_probabilities[1, 0],
+        "train_rate": np.nan if np.isnan(train) else rates[0],
+        "deploy_rate": np.nan if np.isnan(deploy) else rates[1],
+        "faking_share": float(faking_share(law, train, deploy))
+        if both
+        else 0.0,  # one cue leaves nothing to fake by
+    }
+
+
+def solver_check(law: PreferenceLaw, assumptions: Assumptions, *, count: int = 8) -> pd.DataFrame:
+    """The same advice from a coarser law by independent routes: the envelope, and DOBSS on the normal form.
+
+    Parameters
+    ----------
+    count : int
+        Cells per incentive: an approximation of the law, since DOBSS grows quickly with types.
+
+    Returns
+    -------
+    DataFrame
+        route, cells, monitoring, value, certificate.
+    """
+    game = faking_game(law, replace(assumptions, cells=count))
+    rows = []
+    for route in ("envelope", "dobss"):
+        commitment = game.optimal_commitment(method=route)
+        claim = commitment.certificate.claim if commitment.certificate else ""
+        rows.append((route, len(game.types), commitment.monitoring, commitment.value, claim))
+    return pd.DataFrame(rows, columns=["route", "cells", "monitoring", "value", "certificate"])
+
+
+def advice(law: PreferenceLaw, assumptions: Assumptions, *, logit: bool = False) -> tuple[float, float]:
+    """Recommended monitoring share and the leader's value, in floats and without a certificate: for sweeps."""
+    game = faking_game(law, assumptions, follower="logit" if logit else "best reply")
+    grid = np.union1d(np.linspace(0, 1, 401), [assumptions.budget]) if logit else envelope.knots(game)
+    heights = envelope.logit_belief_value(game, grid) if logit else envelope.belief_value(game, grid)
+    split = envelope.best_split(grid, heights, assumptions.costs.monitoring_cost, assumptions.budget)
+    return split.monitoring, split.value
+
+
+def _sampled_advice(
+    fit: StructuralPayoffs, assumptions: Assumptions, draws: int
+) -> dict[Follower, np.ndarray]:
+    laws = list(_drawn_laws(fit, draws))
+    return {
+        follower: np.array([advice(law, assumptions, logit=follower == "logit") for law in laws]).reshape(
+            -1, 2
+        )
+        for follower in FOLLOWERS
+    }
+
+
+def _drawn_laws(fit: StructuralPayoffs, draws: int) -> Iterator[PreferenceLaw]:
+    if np.isnan(fit.covariance_).all():
+        return
+    mu, sigma, deltas, shares = fit.fits_[fit.chosen_].candidate.unpack(fit.draws_[:draws])
+    for k in range(len(mu)):
+        yield PreferenceLaw(float(mu[k]), float(sigma[k]), deltas[k], shares[k])
+
+
+def _limits(samples: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    if not len(samples):
+        return np.full(2, np.nan), np.full(2, np.nan)
+    tail = (1 - level) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    return low, high

@@ -1,0 +1,176 @@
+"""Whatever follows from a fitted law gets a standard error and an interval of its own.
+
+For a smooth function g of the working parameters ψ, se(g)² = ∇gᵀ C ∇g with C their covariance (delta method), and the
+interval is symmetric on the scale where g is unbounded: log for σ, logit for shares of types and rates.
+
+Best-reply shares are zero for a whole range of ψ and have a kink at its edge, where no such interval works: theirs are
+percentiles of the share over draws ψ ~ N(ψ̂, C). Measured coverage at 92 prompts and n = 10, laws as fitted to
+the shipped models and weaker ones: .93 to .97, and .97 at a true share of zero (delta method on the logit scale:
+.94 to .97, but .52 at zero; on the plain scale: .84 to .94).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from estimators.shares import (
+    PreferenceLaw,
+    agreement_rate,
+    decisive_share,
+    faking_share,
+    mirror_share,
+    reply_share,
+)
+from estimators.structural_fit import StructuralFit
+
+Floats = NDArray[np.float64]
+Interval = tuple[Floats, Floats, Floats, Floats]
+
+
+def delta_method(
+    fit: StructuralFit, function: Callable[[PreferenceLaw], Floats | float], scale: str, level: float
+) -> Interval:
+    """Estimate, standard error, lower and upper limit of functions of the law, each (M,).
+
+    Parameters
+    ----------
+    function : law -> number or (M,)
+    scale : "plain", "log" or "logit"
+        Where the interval is symmetric.
+    level : float
+        Of the interval.
+
+    Returns
+    -------
+    estimate, se, low, high : (M,)
+        NaN where the function leans on a parameter that has no standard error.
+    """
+
+    def value(parameters: Floats) -> Floats:
+        mu, sigma, deltas, shares = fit.candidate.unpack(parameters)
+        return np.atleast_1d(function(PreferenceLaw(float(mu), float(sigma), deltas, shares)))
+
+    estimate = value(fit.parameters)
+    step = 1e-5
+    moves = step * np.eye(len(fit.parameters))
+    slope = np.stack([value(fit.parameters + e) - value(fit.parameters - e) for e in moves]) / (2 * step)
+    # A σ at its lower bound moves rates by a hundred thousandth: that is not leaning on it.
+    unknown = np.any((np.abs(slope) > 1e-4) & np.isnan(np.diag(fit.covariance))[:, None], axis=0)
+    se = np.where(unknown, np.nan, np.sqrt(np.sum((root(fit.covariance).T @ slope) ** 2, axis=0)))
+    z = norm.ppf(0.5 + level / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if scale == "log":
+            return estimate, se, estimate * np.exp(-z * se / estimate), estimate * np.exp(z * se / estimate)
+        if scale == "logit":
+            half = z * se / (estimate * (1 - estimate))
+            return estimate, se, expit(logit(estimate) - half), expit(logit(estimate) + half)
+    return estimate, se, estimate - z * se, estimate + z * se
+
+
+def root(covariance: Floats) -> Floats:
+    """A square root of the covariance in which parameters without a standard error stand still."""
+    values, vectors = np.linalg.eigh(np.nan_to_num(covariance))
+    return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def share_interval(
+    fit: StructuralFit,
+    draws: Floats,
+    level: float,
+    belief_train: Floats | float,
+    belief_deploy: Floats | float,
+    above: float = 0.0,
+    below: float = 0.0,
+) -> tuple[Floats, Floats]:
+    """Percentile limits of `estimators.shares.reply_share` over draws of the working parameters (M, P)."""
+    drawn = reply_share(*fit.candidate.unpack(draws), belief_train, belief_deploy, above, below)
+    if np.all(np.isnan(fit.covariance)):
+        return np.full(drawn.shape[1:], np.nan), np.full(drawn.shape[1:], np.nan)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def summarise(
+    fit: StructuralFit,
+    one: StructuralFit,
+    draws: Floats,
+    beliefs: tuple[float, float],
+    level: float,
+    verdict: str,
+) -> pd.DataFrame:
+    """Tidy table of a fit: parameter, estimate, se, low, high, reading.
+
+    Parameters
+    ----------
+    fit, one : StructuralFit
+        The selected fit and the one-type fit.
+    draws : (M, P)
+    beliefs : belief in train and in deploy
+    verdict : str
+        The reading of the faking and the mirror share, so that the claim travels with the number.
+    """
+    types = range(fit.candidate.types)
+    ends = [f"_{j + 1}" for j in types] if len(types) > 1 else [""]
+    told = np.array(beliefs)
+    blocks: list[tuple[list[str], Interval]] = [
+        (["mu"], delta_method(fit, lambda law: law.mu, "plain", level)),
+        (["sigma"], delta_method(fit, lambda law: law.sigma, "log", level)),
+        ([f"delta{end}" for end in ends], delta_method(fit, lambda law: law.deltas, "plain", level)),
+    ]
+    if len(types) > 1:
+        names = [f"share{end}" for end in ends]
+        blocks.append((names, delta_method(fit, lambda law: law.shares, "logit", level)))
+    blocks += [
+        (["delta_one_type"], delta_method(one, lambda law: law.deltas, "plain", level)),
+        (
+            ["rate_train", "rate_deploy"],
+            delta_method(fit, lambda law: agreement_rate(law, told), "logit", level),
+        ),
+        (["gap"], delta_method(fit, lambda law: -np.diff(agreement_rate(law, told)), "plain", level)),
+    ]
+    cut = float(logit(0.8))
+    shares: list[tuple[str, Callable[..., Floats], tuple[float, ...]]] = [
+        ("faking_share", faking_share, beliefs),
+        ("mirror_share", mirror_share, beliefs[::-1]),
+        ("decisive_share", decisive_share, (*beliefs, cut, -cut)),
+    ]
+    for name, function, arguments in shares:
+        estimate, se, _, _ = delta_method(fit, lambda law, f=function: f(law, *beliefs), "plain", level)  # type: ignore[misc]
+        low, high = share_interval(fit, draws, level, *arguments)
+        # At zero the share has a kink, where the delta method says nothing.
+        blocks.append(
+            ([name], (estimate, np.where(estimate > 1e-6, se, np.nan), np.ravel(low), np.ravel(high)))
+        )
+    rows = [
+        (name, *numbers)
+        for names, interval in blocks
+        for name, *numbers in zip(names, *interval, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["parameter", "estimate", "se", "low", "high"])
+    claims = frame["parameter"].isin(["faking_share", "mirror_share"])
+    frame["reading"] = np.where(claims, verdict, "")
+    return frame
+
+
+def candidate_table(fits: Iterable[StructuralFit]) -> pd.DataFrame:
+    """One row per candidate with what is needed to compare and to distrust it."""
+    return pd.DataFrame(
+        [
+            {
+                "candidate": fit.candidate.name,
+                "parameters": fit.candidate.parameters,
+                "log_likelihood": fit.log_likelihood,
+                "bic": fit.bic,
+                "status": fit.status,
+                "condition_number": fit.condition_number,
+                "gradient_norm": fit.gradient_norm,
+            }
+            for fit in fits
+        ]
+    )

@@ -1,0 +1,356 @@
+"""Latent classes: likelihood against scipy, recovery at its bound, and a faker class only where counts ask for it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logit
+from scipy.stats import betabinom, binom, norm
+
+from estimators.count_cells import count_cells, pair_cells
+from estimators.datasets import load_gemini, load_vlaf
+from estimators.latent_class import LatentClasses
+from estimators.latent_class_fit import bic_without_faker, fit_classes
+from estimators.latent_class_likelihood import log_likelihood, unpack
+from estimators.newton import EstimationWarning, observed_covariance
+from estimators.observations import Observations
+from estimators.shares import PreferenceLaw, simulate_agreed
+
+# The design of THEORY 2.3 (ii): compliers, fakers, refusers.
+SHARES = np.array([0.25, 0.20, 0.55])
+RATES = np.array([[0.93, 0.92], [0.85, 0.12], [0.05, 0.04]])
+PHI = 20.0
+
+
+def simulated(seed, prompts=500, n=10, shares=SHARES, rates=RATES, phi=PHI):
+    rng = np.random.default_rng(seed)
+    p = rates[rng.choice(len(shares), size=prompts, p=shares)]
+    own = p if np.isinf(phi) else rng.beta(p * phi, (1 - p) * phi)
+    return count_cells(np.full((prompts, 2), n), rng.binomial(n, own))
+
+
+def parameters(shares=SHARES, rates=RATES, phi=PHI):
+    tail = [] if np.isinf(phi) else [np.log(phi)]
+    return np.concatenate([np.log(shares[1:] / shares[0]), logit(rates).ravel(), tail])
+
+
+def uneven():
+    rng = np.random.default_rng(3)
+    n = rng.integers(0, 15, (25, 2))
+    return count_cells(n, rng.binomial(n, rng.random((25, 2))))
+
+
+class TestLikelihood:
+    @pytest.mark.parametrize("phi", [0.7, 20.0, 900.0, np.inf])
+    def test_equals_the_mixture_of_scipys_laws(self, phi):
+        data = uneven()
+        by_class = []
+        for share, p in zip(SHARES, RATES):
+            law = binom(data.n, p) if np.isinf(phi) else betabinom(data.n, p * phi, (1 - p) * phi)
+            by_class.append(share * np.prod(law.pmf(data.k), axis=1))
+        expected = data.weights @ np.log(np.sum(by_class, axis=0))
+        assert log_likelihood(parameters(phi=phi), data, 3)[0] == pytest.approx(expected, abs=1e-8)
+
+    @pytest.mark.parametrize("classes", [1, 2, 3])
+    @pytest.mark.parametrize("phi", [0.7, 20.0, np.inf])
+    def test_gradient_and_hessian_match_finite_differences(self, phi, classes):
+        data = uneven()
+        share = SHARES[:classes] / SHARES[:classes].sum()
+        x = parameters(share, RATES[:classes] * 0.8 + 0.1, phi)
+        _, gradient, hessian = log_likelihood(x, data, classes)
+        ends = [[log_likelihood(x + s * e, data, classes) for s in (1, -1)] for e in 1e-5 * np.eye(len(x))]
+        by_value = np.array([up[0] - down[0] for up, down in ends]) / 2e-5
+        by_gradient = np.array([up[1] - down[1] for up, down in ends]) / 2e-5
+        np.testing.assert_allclose(gradient, by_value, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+        np.testing.assert_allclose(hessian, by_gradient, rtol=1e-5, atol=1e-5 * np.abs(hessian).max())
+
+    def test_large_phi_is_the_binomial(self):
+        data = uneven()
+        near = log_likelihood(parameters(phi=1e7), data, 3)[0]
+        assert near == pytest.approx(log_likelihood(parameters(phi=np.inf), data, 3)[0], abs=1e-3)
+
+    def test_prompts_without_samples_and_the_order_of_rows_do_not_matter(self):
+        data, x = uneven(), parameters()
+        whole = log_likelihood(x, data, 3)[0]
+        order = np.random.default_rng(0).permutation(len(data.k))
+        n, k = np.vstack([data.n[order], [[0, 0]]]), np.vstack([data.k[order], [[0, 0]]])
+        shuffled = count_cells(n, k, weights=np.append(data.weights[order], 3))
+        assert log_likelihood(x, shuffled, 3)[0] == pytest.approx(whole, abs=1e-9)
+        doubled = count_cells(data.n, data.k, weights=2 * data.weights)
+        assert log_likelihood(x, doubled, 3)[0] == pytest.approx(2 * whole)
+
+
+counts = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12)
+
+
+class TestFit:
+    def test_recovers_the_three_classes(self):
+        fit = LatentClasses().fit_cells(simulated(0))
+        assert fit.n_classes_ == 3
+        table = fit.class_table_.set_index("class")
+        assert table.index.tolist() == ["complier", "faker", "refuser"]
+        assert np.all(np.abs(table["share"] - SHARES) < 3.5 * table["share_se"])
+        for s, context in enumerate(("p_train", "p_deploy")):
+            assert np.all(np.abs(table[context] - RATES[:, s]) < 3.5 * table[f"{context}_se"])
+        assert table["share_se"].max() < 0.03
+        low, high = fit.faker_share_interval_
+        assert low < fit.faker_share_ < high
+        assert fit.faker_reason_ == ""
+        assert fit.bic_without_faker_ - fit.bic_ > 50
+        summary = fit.summary.set_index("parameter")
+        assert summary.loc["share[faker]", "estimate"] == fit.faker_share_
+        assert summary.loc["share[faker]", ["low", "high"]].tolist() == pytest.approx([low, high])
+        assert summary.loc["phi", "low"] < PHI < summary.loc["phi", "high"]
+
+    def test_starting_from_the_truth_wins_nothing(self):
+        for seed in range(5):
+            data = simulated(seed)
+            fit = fit_classes(data, 3, "beta-binomial", 10, np.random.default_rng(0))
+            assert log_likelihood(parameters(), data, 3)[0] < fit.log_likelihood
+            assert fit.converged
+            assert fit.gradient_norm < 1e-3
+
+    @given(counts)
+    @settings(max_examples=20, deadline=None)
+    def test_more_classes_are_never_worse(self, rows):
+        fit = LatentClasses(max_classes=3).fit_cells(count_cells(np.full((len(rows), 2), 5), rows))
+        # A class that adds nothing has no share at the bound of its odds, e⁻¹²: hence the tolerance.
+        assert np.all(np.diff([f.log_likelihood for f in fit.fits_.values()]) > -1e-2)
+        assert fit.bic_ == pytest.approx(min(f.bic for f in fit.fits_.values() if f.identified))
+
+    def test_binomial_counts_put_phi_at_its_bound_and_say_so(self):
+        fit = LatentClasses().fit_cells(simulated(1, phi=np.inf))
+        assert fit.phi_at_bound_
+        assert "log_phi" in fit.message_
+        assert fit.icc_ < 0.002
+        assert fit.n_classes_ == 3
+        binomial = LatentClasses(family="binomial").fit_cells(simulated(1, phi=np.inf))
+        assert (binomial.n_classes_, binomial.phi_, binomial.icc_) == (3, np.inf, 0.0)
+        assert "phi" not in binomial.summary["parameter"].tolist()
+
+    def test_turning_the_contexts_turns_fakers_into_the_reverse(self):
+        data = simulated(0)
+        fit = LatentClasses().fit_cells(count_cells(data.n[:, ::-1], data.k[:, ::-1], weights=data.weights))
+        assert sorted(fit.class_table_["class"]) == ["complier", "refuser", "reverse"]
+        assert np.isnan(fit.faker_share_)
+
+    def test_orientation_comes_from_the_observations(self):
+        obs = next(obs for labels, obs in load_vlaf().groups("model") if labels["model"] == "olmo2-32b")
+        agree = LatentClasses(max_classes=2).fit(obs)
+        refuse = LatentClasses(max_classes=2).fit(Observations(obs.frame, "complied-is-disagreement"))
+        assert refuse.log_likelihood_ == pytest.approx(agree.log_likelihood_, abs=1e-6)
+        np.testing.assert_allclose(
+            refuse.class_table_["p_train"], 1 - agree.class_table_["p_train"][::-1], atol=1e-4
+        )
+
+    def test_largest_class_carries_the_odds(self):
+        fit = fit_classes(simulated(0), 3, "beta-binomial", 10, np.random.default_rng(0))
+        assert np.all(np.diff(fit.shares) < 0)
+
+    def test_same_seed_same_fit_and_parameters_are_kept(self):
+        first, second = (LatentClasses(3, seed=7, starts=4).fit_cells(simulated(2)) for _ in range(2))
+        np.testing.assert_array_equal(first.fits_[3].parameters, second.fits_[3].parameters)
+        assert first.get_params() == second.get_params()
+        assert (first.get_params()["classes"], first.n_classes_) == (3, 3)
+
+    def test_summary_says_what_may_be_claimed(self, capsys):
+        LatentClasses().fit_cells(simulated(0)).print_summary()
+        assert "faker share 0.1" in capsys.readouterr().out
+        LatentClasses().fit_cells(simulated(0, shares=np.array([0.4, 0.0, 0.6]))).print_summary()
+        assert "no faker share: no class" in capsys.readouterr().out
+
+
+class TestFakerGate:
+    def test_a_faker_by_a_hair_is_not_reported(self):
+        # A class at (.52, .48) is named a faker; a fit that keeps it to one side of ½ costs nothing.
+        data = simulated(
+            5, prompts=200, shares=np.array([0.5, 0.5]), rates=np.array([[0.52, 0.48], [0.05, 0.05]])
+        )
+        fit = LatentClasses(2).fit_cells(data)
+        if fit.fits_[2].fakers.any():
+            assert np.isnan(fit.faker_share_)
+            assert "BIC does not ask" in fit.faker_reason_
+        assert fit.bic_without_faker_ <= fit.bic_ + 1e-6
+
+    def test_the_rival_has_no_faker_and_is_a_maximum_of_its_side(self):
+        data = simulated(0)
+        fit = fit_classes(data, 3, "beta-binomial", 10, np.random.default_rng(0))
+        rival = bic_without_faker(fit, data, "beta-binomial")
+        # A cruder search over the same side, p_T of the faker fixed at ½, finds nothing better.
+        x = fit.parameters.copy()
+        j = int(np.flatnonzero(fit.fakers)[0])
+        x[2 + 2 * j] = 0.0
+        assert rival <= -2 * log_likelihood(x, data, 3)[0] + (len(x) - 1) * np.log(500)
+        assert rival > fit.bic
+
+    @pytest.mark.parametrize(("mu", "sigma"), [(-1.0, 0.8), (0.0, 2.0)])
+    def test_no_incentive_no_faker(self, mu, sigma):
+        law, n = PreferenceLaw(mu, sigma, [0.0], [1.0]), np.full((92, 2), 10)
+        rng = np.random.default_rng(5)
+        fits = [
+            LatentClasses().fit_cells(count_cells(n, simulate_agreed(rng, law, n, [1.0, 0.0])))
+            for _ in range(15)
+        ]
+        assert all(np.isnan(fit.faker_share_) for fit in fits)
+
+    def test_one_sample_a_context_cannot_tell_classes_apart(self):
+        # THEORY theorem 1 (ii): (1, 1) samples identify no mixture.
+        obs = next(
+            obs for labels, obs in load_gemini().groups("setting") if labels["setting"] == "headline_run1"
+        )
+        fit = LatentClasses().fit(obs)
+        assert fit.n_classes_ == 1
+        assert not fit.fits_[2].identified
+        with pytest.warns(EstimationWarning, match="do not tell so many classes apart"):
+            forced = LatentClasses(2).fit(obs)
+        assert np.isnan(forced.faker_share_)
+        assert forced.summary["se"].isna().all()
+        assert forced.faker_reason_.startswith("not identified") == bool(forced.fits_[2].fakers.any())
+
+    def test_a_model_that_always_fakes_is_one_faker_class(self):
+        fit = LatentClasses().fit_cells(count_cells([[10, 10]] * 20, [[10, 0], [9, 1]] * 10))
+        assert fit.class_table_["class"].tolist() == ["faker"]
+        assert fit.faker_share_ == 1.0
+
+    def test_the_shipped_models(self):
+        chosen, reported = {}, {}
+        for labels, obs in load_vlaf().groups("model"):
+            fit = LatentClasses().fit(obs)
+            chosen[labels["model"]], reported[labels["model"]] = fit.n_classes_, fit.faker_share_
+        assert chosen == {
+            "Qwen2.5-7B": 2,
+            "Qwen2.5-14B": 2,
+            "Qwen2.5-32B": 2,
+            "Qwen2.5-7B-Instruct": 2,
+            "Qwen2.5-32B-Instruct": 4,
+            "Qwen3-8B": 2,
+            "olmo2-32b": 3,
+            "olmo2-32b-sft": 2,
+            "olmo2-32b-dpo": 2,
+            "olmo2-32b-instruct": 2,
+        }
+        assert [model for model, share in reported.items() if not np.isnan(share)] == ["olmo2-32b"]
+
+
+class TestDegenerateCounts:
+    @pytest.mark.parametrize(("k", "name"), [(0, "refuser"), (10, "complier")])
+    def test_no_variation_is_one_class_at_its_bound(self, k, name):
+        fit = LatentClasses().fit_cells(count_cells([[10, 10]] * 30, [[k, k]] * 30))
+        assert fit.class_table_["class"].tolist() == [name]
+        assert fit.status_ == "at bound"
+        assert fit.summary["se"].isna().all()
+
+    def test_single_prompt(self):
+        fit = LatentClasses().fit_cells(count_cells([[10, 10]], [[7, 2]]))
+        assert fit.n_classes_ == 1
+        assert fit.class_table_.loc[0, ["p_train", "p_deploy"]].tolist() == pytest.approx(
+            [0.7, 0.2], abs=1e-3
+        )
+
+    def test_unequal_samples(self):
+        rng = np.random.default_rng(8)
+        n = rng.integers(3, 30, (400, 2))
+        member = rng.choice(3, 400, p=SHARES)
+        fit = LatentClasses(3).fit_cells(count_cells(n, rng.binomial(n, RATES[member])))
+        table = fit.class_table_
+        assert np.all(np.abs(table["share"] - SHARES) < 4 * table["share_se"])
+
+    def test_names_are_numbered_where_they_repeat(self):
+        data = simulated(2, shares=np.array([0.5, 0.5]), rates=np.array([[0.4, 0.4], [0.03, 0.03]]))
+        assert LatentClasses().fit_cells(data).class_table_["class"].tolist() == ["refuser 1", "refuser 2"]
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"family": "poisson"}, "choose beta-binomial"),
+            ({"classes": 0}, "at least 1"),
+            ({"starts": 0}, "starts"),
+            ({"level": 0.0}, "level"),
+        ],
+    )
+    def test_wrong_parameters_are_named(self, wrong, message):
+        with pytest.raises(ValueError, match=message):
+            LatentClasses(**wrong).fit_cells(simulated(0))
+
+    def test_three_contexts_are_refused(self):
+        with pytest.raises(ValueError, match="two contexts"):
+            LatentClasses().fit_cells(count_cells([[1, 1, 1]], [[1, 0, 1]]))
+
+
+def expected_covariance(prompts=500, n=10):
+    """Cramér–Rao bound from the exact information: every possible cell, weighted with its probability."""
+    every = np.array(list(itertools.product(range(n + 1), repeat=2)))
+    law = betabinom(n, (RATES * PHI)[:, None, :], ((1 - RATES) * PHI)[:, None, :])
+    weights = SHARES @ np.prod(law.pmf(every), axis=2)
+    assert weights.sum() == pytest.approx(1)
+    data = count_cells(np.full((len(every), 2), n), every, weights=prompts * weights)
+    x = parameters()
+    return observed_covariance(log_likelihood(x, data, 3)[2], np.ones(len(x), dtype=bool))[0]
+
+
+@pytest.mark.slow
+def test_reaches_the_bound_and_covers():
+    replicates, truth = 1000, parameters()
+    estimates, errors, faker, faker_errors = [], [], [], []
+    for r in range(replicates):
+        fit = fit_classes(simulated(20_000 + r), 3, "beta-binomial", 5, np.random.default_rng(r))
+        shares, logits, log_phi = unpack(fit.parameters, 3, 2)
+        order = [int(np.argmax(logits[:, 1])), int(np.argmax(logits[:, 0] - logits[:, 1])), 0]
+        order[2] = 3 - order[0] - order[1]
+        slope = -shares[order[1]] * shares[1:]
+        if order[1] > 0:
+            slope[order[1] - 1] += shares[order[1]]
+        faker.append(shares[order[1]])
+        faker_errors.append(np.sqrt(slope @ fit.covariance[:2, :2] @ slope))
+        errors.append(np.append(np.sqrt(np.diag(fit.covariance)[2:-1]).reshape(3, 2)[order].ravel(), np.nan))
+        errors[-1][-1] = np.sqrt(fit.covariance[-1, -1])
+        estimates.append(np.append(logits[order].ravel(), log_phi))
+    bound = expected_covariance()
+    slope = np.array([0.8 * 0.2, -0.2 * 0.55])  # dπ_faker over the log odds of faker and refuser
+    share_bound = np.sqrt(slope @ bound[:2, :2] @ slope)
+    ratio = np.sqrt(np.mean((np.array(estimates) - truth[2:]) ** 2, axis=0)) / np.sqrt(np.diag(bound)[2:])
+    share_ratio = np.sqrt(np.mean((np.array(faker) - 0.2) ** 2)) / share_bound
+    # The gates of THEORY 2.4; log φ has its own.
+    assert np.all((ratio[:-1] > 0.93) & (ratio[:-1] < 1.07)), ratio
+    assert 0.93 < ratio[-1] < 1.10
+    assert 0.93 < share_ratio < 1.07
+    z = norm.ppf(0.975)
+    coverage = np.mean(np.abs(np.array(estimates) - truth[2:]) <= z * np.array(errors), axis=0)
+    assert np.all((coverage > 0.93) & (coverage < 0.97)), coverage
+    assert 0.93 < np.mean(np.abs(np.array(faker) - 0.2) <= z * np.array(faker_errors)) < 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.0, 0.05])
+def test_fakers_are_reported_where_there_are_some(share):
+    shares = np.array([0.25, share, 0.75 - share])
+    fits = [LatentClasses(seed=r).fit_cells(simulated(500 + r, shares=shares)) for r in range(40)]
+    reported = np.array([fit.faker_share_ for fit in fits])
+    if share == 0:
+        assert np.isnan(reported).all()
+    else:
+        assert np.isnan(reported).mean() <= 0.05
+        assert np.nanmedian(reported) == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mu", "sigma"), [(-1.0, 0.8), (0.0, 0.8), (-2.0, 2.0), (0.3, 0.3)])
+def test_without_an_incentive_at_most_one_run_in_twenty_reports_a_faker(mu, sigma):
+    law, n, rng = PreferenceLaw(mu, sigma, [0.0], [1.0]), np.full((92, 2), 10), np.random.default_rng(6)
+    reported = [
+        not np.isnan(
+            LatentClasses().fit_cells(count_cells(n, simulate_agreed(rng, law, n, [1.0, 0.0]))).faker_share_
+        )
+        for _ in range(100)
+    ]
+    assert np.mean(reported) <= 0.05
+
+
+def test_pairs_are_the_cells():
+    obs = next(obs for labels, obs in load_vlaf().groups("model") if labels["model"] == "olmo2-32b-dpo")
+    data = pair_cells(obs)
+    assert (data.prompts, (data.weights @ data.k).tolist()) == (92, [160, 53])
