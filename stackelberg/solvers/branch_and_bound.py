@@ -51,6 +51,8 @@ INTERPRETED_SECONDS = 0.5
 """What a search may take before it asks for the compiled kernels on disk."""
 COMPILING_SECONDS = 3.0
 """What it may take before it has them compiled, where the disk has none."""
+LARGE = 5000
+"""Types times leader actions times replies beyond which no search ends interpreted: compile at once."""
 CHUNK_SECONDS = 0.1
 """How long a kernel runs before the clock, the limits and the keyboard are looked at."""
 FIRST_BUDGET = {False: 200_000, True: 100_000_000}
@@ -183,6 +185,7 @@ class Search:
         self.small = small
         self.unit, self.offset = small.unit, small.offset
         self.is_compiled = False
+        self._is_large = types * strategies * replies > LARGE
         leader = np.ascontiguousarray(small.leader.transpose(0, 2, 1)).reshape(-1, strategies)
         follower = np.ascontiguousarray(small.follower.transpose(0, 2, 1)).reshape(-1, strategies)
         self._reduce(types * leader, follower, small.rows)
@@ -357,13 +360,13 @@ class Search:
             now = time.perf_counter()
             if now >= deadline or self.nodes >= most_nodes:
                 return False
-            if not self.is_compiled and _needs_compiled(now - started):
+            if not self.is_compiled and (self._is_large or _needs_compiled(now - started)):
                 self.is_compiled, self._seconds_per_work = True, 0.0
             nodes_before, starts_before = self.nodes, self.best.counters[st.STARTS]
             shared = threads > 1 and not self.options.local_cuts and self.is_compiled
             first = self._restart or (shared and self.nodes < RESTART_NODES)
             until = min(most_nodes, RESTART_NODES) if first else most_nodes
-            budget = self._budget(deadline - now) * grow
+            budget = self._budget(grow * CHUNK_SECONDS, deadline - now)
             if shared and not first and self.best.counters[st.OPEN] >= threads:
                 outcome = self._run_shared(budget, until, threads)
             else:
@@ -383,10 +386,10 @@ class Search:
             shown.close()
         return True
 
-    def _budget(self, left: float) -> int:
+    def _budget(self, seconds: float, left: float) -> int:
         if self._seconds_per_work == 0.0:
             return FIRST_BUDGET[self.is_compiled]
-        return max(int(min(CHUNK_SECONDS, left) / self._seconds_per_work), 1000)
+        return max(int(min(seconds, left) / self._seconds_per_work), 1000)
 
     def _run(self, budget: int, node_limit: int) -> int:
         options = self.options._replace(nodes=node_limit)
@@ -448,6 +451,7 @@ class Search:
             return None
         n, columns = self.game.replies, m + self.game.types + 1
         excess, multiplier = np.empty((len(which), n)), np.zeros((len(which), n, n))
+        counters[st.STOP] = np.iinfo(np.int64).max
         self._call("dominate", self.game, self.pool, self.cuts, which, excess, multiplier, counters)
         covered = self.cuts.covers[which].astype(bool) & (excess < 1e-6)
         shift = np.where(covered, excess, -np.inf).max(axis=1)

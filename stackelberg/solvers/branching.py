@@ -85,6 +85,9 @@ def choose_branch(
         score, alive, complete = 0.0, 0, True
         for j in range(n):
             s.child_bound[1, j] = NOTHING
+            if is_root and counters[WORK] > stop:
+                s.fixed[l] = -1
+                return OUT_OF_TIME
             if s.allowed[l * n + j] == 0:
                 continue
             status = solve_child(game, cuts, best, l, j, top, cutoff, s, ray)
@@ -115,8 +118,6 @@ def choose_branch(
                 s.child_bound[0, j] = s.child_bound[1, j]
                 for r in range(m + L):
                     s.child_basis[0, j, r] = s.child_basis[1, j, r]
-        if is_root and counters[WORK] > stop:
-            return OUT_OF_TIME
     return chosen
 
 

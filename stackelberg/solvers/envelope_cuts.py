@@ -22,7 +22,19 @@ import numpy as np
 
 from stackelberg.solvers.reduction import enter_point
 from stackelberg.solvers.simplex import best_reply, dot, eliminate, profile_lp, ratio_test
-from stackelberg.solvers.state import CAPPED, CUTOFF, EMPTY, OPTIMAL, WORK, Flags, Floats, Game, Ints, Pool
+from stackelberg.solvers.state import (
+    CAPPED,
+    CUTOFF,
+    EMPTY,
+    OPTIMAL,
+    STOP,
+    WORK,
+    Flags,
+    Floats,
+    Game,
+    Ints,
+    Pool,
+)
 from stackelberg.solvers.tiers import inlined, kernel
 
 NO_CUT = 1e300
@@ -255,6 +267,8 @@ def separate(
     quiet, j, from_memory = 0, -1, True
     for _ in range(300 + 40 * n):
         counters[WORK] += m * (2 * m + count)
+        if counters[WORK] > counters[STOP]:
+            return NO_CUT
         entering, worth = -1, 0.0
         if from_memory:
             gain = tolerance

@@ -38,6 +38,7 @@ from stackelberg.solvers.state import (
     FACETS,
     OPTIMAL,
     PIVOTS,
+    STOP,
     WORK,
     Basis,
     Cuts,
@@ -340,7 +341,9 @@ def master_lp(
     step = np.empty(1)
     ray[0] = -1
     status, pivots = CAPPED, 0
-    for _ in range(500 + 30 * (m + key.size)):
+    work = m * (2 * m + active_count + facets + 4 * key.size)
+    left = max(counters[STOP] - counters[WORK], 0) // work + 1
+    for _ in range(min(500 + 30 * (m + key.size), left)):
         if level[top] <= cutoff:
             status = CUTOFF
             break
@@ -389,5 +392,5 @@ def master_lp(
         eliminate(inverse, level, direction, row, step[0])
         column[row] = entering
     counters[PIVOTS] += pivots
-    counters[WORK] += pivots * m * (2 * m + active_count + facets + 4 * key.size)
+    counters[WORK] += pivots * work
     return status

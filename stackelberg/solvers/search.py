@@ -35,6 +35,7 @@ from stackelberg.solvers.state import (
     OUT_OF_SLOTS,
     ROOT,
     SHARED,
+    STOP,
     UNRESOLVED,
     USED,
     VECTORS,
@@ -100,6 +101,7 @@ def run(
     """
     counters, numbers = best.counters, best.numbers
     stop = counters[WORK] + budget
+    counters[STOP] = stop + budget
     result = np.empty(3)
     if counters[USED] == 0:
         if make_starts(game, cuts, pool, best, options, s, stop) == OUT_OF_BUDGET:

@@ -6,7 +6,7 @@ All programs here are solved on the dual, whose every iterate bounds the primal 
 
 import numpy as np
 
-from stackelberg.solvers.state import BROKEN, CAPPED, CUTOFF, EMPTY, OPTIMAL, WORK, Floats, Game, Ints
+from stackelberg.solvers.state import BROKEN, CAPPED, CUTOFF, EMPTY, OPTIMAL, STOP, WORK, Floats, Game, Ints
 from stackelberg.solvers.tiers import inlined, kernel
 
 TOLERANCE = 1e-9
@@ -131,6 +131,8 @@ def profile_lp(
         if not abs(value[0]) < UNBOUNDED:
             return BROKEN
         counters[WORK] += m * (m + facets + count * n)
+        if counters[WORK] > counters[STOP]:
+            return CAPPED
         cost, entering, kind = -TOLERANCE, -1, -1  # kind: -1 surplus, -2 facet, k the k-th listed type
         for i in range(m):
             x[i] = inverse[i, top]

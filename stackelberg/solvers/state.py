@@ -25,7 +25,8 @@ NODES, PIVOTS, SEPARATIONS, CHILDREN, REPAIRS = 7, 8, 9, 10, 11  # statistics
 WORK = 12  # multiply-adds, roughly: the kernels' clock
 STARTS, ROOT = 13, 14  # progress before the tree: starts tried; 0 fresh, 1 pruned once, 2 branched
 LEAVES, LEAVES_LOST = 15, 16  # leaves logged for the proof; 1 when the log overflowed
-COUNTERS = 17
+STOP = 17  # work at which kernels give up what they are doing, however unfinished
+COUNTERS = 18
 
 # Numbers: places in Best.numbers.
 VALUE, ABSOLUTE_GAP, RELATIVE_GAP, TAIL, OFFSET = 0, 1, 2, 3, 4

@@ -133,7 +133,7 @@ def test_a_search_in_tiny_steps_ends_where_one_step_ends(monkeypatch):
     game = random_game(7, 6, 6, 4)
     whole, steps = bb.Search(presolve(game)), bb.Search(presolve(game))
     assert whole.advance()
-    monkeypatch.setattr(bb.Search, "_budget", lambda *_: 2000)
+    monkeypatch.setattr(bb.Search, "_budget", tiny_budget)
     assert not steps.advance(node_limit=2)
     assert steps.value <= whole.value + 1e-9 <= steps.bound + 2e-9
     assert steps.advance()
@@ -175,10 +175,14 @@ def test_a_number_that_is_none_costs_a_repair_and_not_the_answer():
 def test_progress_and_messages_name_the_tier(capsys, monkeypatch):
     game = random_game(7, 6, 6, 4)
     monkeypatch.setattr(bb, "PROGRESS_SECONDS", 0.0)
-    monkeypatch.setattr(bb.Search, "_budget", lambda *_: 2000)
+    monkeypatch.setattr(bb.Search, "_budget", tiny_budget)
     monkeypatch.setattr(bb, "_needs_compiled", lambda seconds: False)
     assert "interpreted" in bb.branch_and_bound(game, progress=True).message
     assert "bound" in capsys.readouterr().err
+
+
+def tiny_budget(search, seconds, left):
+    return int(20_000 * seconds / bb.CHUNK_SECONDS)
 
 
 def damaged(proof, field, change):
@@ -249,7 +253,7 @@ def test_the_compiled_tier_takes_over_and_agrees(monkeypatch):
         plain = bb.Search(presolve(game), most_leaves=5000)
         assert plain.advance()
         both = bb.Search(presolve(game), most_leaves=5000)
-        monkeypatch.setattr(bb.Search, "_budget", lambda self, left: 10**7 if self.is_compiled else 3000)
+        monkeypatch.setattr(bb.Search, "_budget", lambda self, *_: 10**7 if self.is_compiled else 3000)
         both.advance(node_limit=1)
         monkeypatch.setattr(bb, "_needs_compiled", lambda seconds: True)
         assert both.advance()
