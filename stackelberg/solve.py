@@ -60,8 +60,9 @@ def solve(
     prove : bool, optional
         For "branch-and-bound": whether to prove the answer optimal in rationals.  By default up to 200
         leaves of the search tree, where it costs some hundredths of a second; with True up to 20,000, at
-        about half a millisecond each.  Beyond that, and for 12 or more types that face at most 6 leader
-        actions, the certificate says "feasible" and the bound is one of floats.
+        about half a millisecond each.  Beyond that the certificate says "feasible" and the bound is one of
+        floats.  Games of 12 or more types that face at most 6 leader actions are proved with True only,
+        which makes their search slower.
     throw : bool
         Whether to raise where no strategy was found; with False the result carries NaN and the status.
 
@@ -104,6 +105,7 @@ def solve(
             progress=progress,
             threads=threads,
             most_leaves={None: FEW_LEAVES, True: MANY_LEAVES, False: 0}[prove],
+            local_cuts=prove is not True,
         )
     else:
         from stackelberg.solvers.dobss import dobss

@@ -72,6 +72,7 @@ def branch_and_bound(
     progress: bool = False,
     threads: int = 1,
     most_leaves: int = 0,
+    local_cuts: bool = True,
 ) -> Proposal:
     """Find a strong Stackelberg equilibrium by branch and bound.
 
@@ -90,6 +91,9 @@ def branch_and_bound(
         Threads that share the open nodes once there are many; the answer is the same.
     most_leaves : int
         Up to this many leaves the proposal carries a proof of optimality; 0 asks for none.
+    local_cuts : bool
+        Whether 12 or more types that face at most 6 coordinates get cuts that hold below one node only: far
+        fewer nodes, but no proof.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def branch_and_bound(
     """
     started = time.perf_counter()
     small = presolve(game)
-    search = Search(small, gap=gap, most_leaves=most_leaves)
+    search = Search(small, gap=gap, most_leaves=most_leaves, local_cuts=local_cuts)
     deadline = np.inf if time_limit is None else started + time_limit
     finished = search.advance(deadline=deadline, node_limit=node_limit, progress=progress, threads=threads)
     return _proposal(game, small, search, finished, node_limit)
@@ -152,8 +156,8 @@ class _Tuning:
     restart: bool
 
     @classmethod
-    def of(cls, types: int, strategies: int, coordinates: int) -> "_Tuning":
-        local = int(coordinates <= 6 and types >= 12)
+    def of(cls, types: int, strategies: int, coordinates: int, local_cuts: bool) -> "_Tuning":
+        local = int(local_cuts and coordinates <= 6 and types >= 12)
         cheap_root = strategies >= 16 or (strategies >= 8 and types <= 4)
         return cls(
             local_cuts=local,
@@ -180,7 +184,9 @@ class Search:
         Whether the compiled kernels took over.
     """
 
-    def __init__(self, small: Presolved, *, gap: float = 0.0, most_leaves: int = 0) -> None:
+    def __init__(
+        self, small: Presolved, *, gap: float = 0.0, most_leaves: int = 0, local_cuts: bool = True
+    ) -> None:
         types, strategies, replies = small.leader.shape
         self.small = small
         self.unit, self.offset = small.unit, small.offset
@@ -195,7 +201,7 @@ class Search:
             self._mapped(small.rows),
         )
         m = game_leader.shape[1]
-        tuning = _Tuning.of(types, strategies, m)
+        tuning = _Tuning.of(types, strategies, m, local_cuts)
         self._restart = tuning.restart
         self._local = 96 if tuning.local_cuts else 0
 

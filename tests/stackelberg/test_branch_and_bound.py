@@ -86,6 +86,8 @@ def test_local_cuts_where_few_leader_actions_meet_many_types():
     assert search.options.local_cuts == 1
     found = bb.branch_and_bound(game)
     assert found.value == pytest.approx(multiple_lps(game).value, abs=1e-7)
+    assert sb.solve(game, method="branch-and-bound").certificate.claim == "feasible"
+    assert sb.solve(game, method="branch-and-bound", prove=True).certificate.claim == "optimal"
 
 
 def test_rank_reduction_searches_fewer_coordinates():
@@ -262,3 +264,22 @@ def test_the_compiled_tier_takes_over_and_agrees(monkeypatch):
         assert tiers.is_cached()
         assert both.value == pytest.approx(plain.value, abs=1e-9)
         assert both.proof() is not None
+
+
+@pytest.mark.slow
+def test_threads_find_the_same_value_and_a_proof(monkeypatch):
+    """On a low-rank game too, whose threads find facets of their own."""
+    monkeypatch.setattr(bb, "_needs_compiled", lambda seconds: True)
+    monkeypatch.setattr(bb, "RESTART_NODES", 8)
+    for game in (random_game(7, 8, 8, 5), random_game(3, 9, 12, 4, "low rank")):
+        alone = bb.branch_and_bound(game)
+        small = presolve(game)
+        search = bb.Search(small, most_leaves=20_000)
+        budget = bb.Search._budget
+        search.advance(node_limit=8)
+        monkeypatch.setattr(bb.Search, "_budget", lambda self, *_: 300_000)  # many rounds
+        assert search.advance(threads=3)
+        monkeypatch.setattr(bb.Search, "_budget", budget)
+        assert search.value == pytest.approx(alone.value, abs=1e-7)
+        proposal = bb._proposal(game, small, search, True, None)
+        assert sb.certify(game, proposal).claim == "optimal"
