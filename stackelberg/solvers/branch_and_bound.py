@@ -262,7 +262,12 @@ class Search:
         numbers[st.ABSOLUTE_GAP], numbers[st.RELATIVE_GAP] = ABSOLUTE_GAP, gap
         numbers[st.TAIL], numbers[st.OFFSET] = tuning.tail, self.offset / self.unit
         self.options = st.Options(
-            tuning.local_cuts, tuning.rounds, tuning.candidates, tuning.starts, np.iinfo(np.int64).max
+            local_cuts=tuning.local_cuts,
+            rounds=tuning.rounds,
+            candidates=tuning.candidates,
+            starts=tuning.starts,
+            nodes=np.iinfo(np.int64).max,
+            grace=0,
         )
         self.scratch = st.new_scratch(self.game, self.cuts, self._local)
         self._root: tuple[st.SmallInts, st.SmallInts] | None = None
@@ -398,7 +403,7 @@ class Search:
         return max(int(min(seconds, left) / self._seconds_per_work), 1000)
 
     def _run(self, budget: int, node_limit: int) -> int:
-        options = self.options._replace(nodes=node_limit)
+        options = self.options._replace(nodes=node_limit, grace=FIRST_BUDGET[self.is_compiled])
         arguments = (
             self.game, self.cuts, self.pool, self.tree, self.best, options, self.scratch, budget,
         )  # fmt: skip
@@ -420,7 +425,7 @@ class Search:
     def _run_shared(self, budget: int, node_limit: int, threads: int) -> int:
         """One round of threads over the open nodes."""
         share = max((node_limit - self.nodes) // threads, 1)
-        options = self.options._replace(nodes=min(self.nodes + share, node_limit))
+        options = self.options._replace(nodes=min(self.nodes + share, node_limit), grace=FIRST_BUDGET[True])
 
         def work(worker: parallel.Worker) -> parallel.Worker:
             outcome = st.OUT_OF_SLOTS
@@ -448,10 +453,7 @@ class Search:
         counters, m = self.best.counters, self.best.x.size
         if not self._finished or self.options.local_cuts or not len(self.best.leaf_fixed):
             return None
-        trivial = st.new_basis(m, self.game.types)
-        trivial_basis(self.game, self.cuts, trivial, self.scratch)
-        root = np.concatenate([trivial.column, trivial.key])
-        leaves.log_remaining(self.game, self.pool, self.tree, self.best, root, self.small.replies >= 0)
+        leaves.log_remaining(self.tree, self.best)
         which = self.cuts.shared[: counters[st.SHARED]].copy()
         if counters[st.LEAVES_LOST] or len(which) > leaves.MOST_CUTS:
             return None
@@ -467,10 +469,22 @@ class Search:
         weight = np.zeros((counters[st.LEAVES], columns))
         cutoff = float(self.best.numbers[st.VALUE]) + leaves.CLEARANCE
         self._call("weigh_leaves", self.game, self.cuts, self.best, cutoff, self.scratch, number, weight)
+        empty = leaves.nowhere_best(self.small, self.pool)
+        refutation = np.zeros((len(empty), n))
+        self._call("refute", self.game, self.pool, empty, refutation, counters)
         return leaves.proof_of(
-            self.small, self.game, self.cuts, self.best, which, excess - shift[:, None], multiplier,
-            number, weight,
-        )  # fmt: skip
+            self.small,
+            self.game,
+            self.cuts,
+            self.best,
+            which,
+            excess - shift[:, None],
+            multiplier,
+            number,
+            weight,
+            empty,
+            refutation,
+        )
 
     def _call(self, name: str, *arguments: Any) -> Any:
         with held_interrupts(), np.errstate(all="ignore"):

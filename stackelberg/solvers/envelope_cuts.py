@@ -58,7 +58,8 @@ def price_reply(
     A primal simplex with n rows: convexity in row j, "as good as k" in row k, and one column per pure
     strategy; its basis is kept from one separation to the next.  Columns m0 + k are surpluses, column
     m0 + n is virtual (one in every row) and starts the first phase.  ``multiplier[k]`` gets the price of
-    "as good as k".  Returns OPTIMAL, EMPTY or CAPPED.
+    "as good as k" (where a region is found to be empty, such that j loses against that mixture of the others
+    everywhere).  Returns OPTIMAL, EMPTY or CAPPED.
     """
     follower = game.pure_follower
     n, strategies = game.replies, follower.shape[1]
@@ -125,6 +126,8 @@ def price_reply(
         if entering < 0:
             if phase == 1:
                 if level[virtual_row] > 1e-9:
+                    for k in range(n):
+                        multiplier[k] = max(-dual[k], 0.0) if k != j else 0.0
                     basic[n] = EMPTY_REGION
                     return EMPTY
                 phase = 2

@@ -11,14 +11,12 @@ The kernels give multipliers: :func:`dominate` for every cut, :func:`weigh_leave
 - a reply that is nowhere best gets a leaf of its own.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from stackelberg.equilibrium import Proof
 from stackelberg.solvers import state as st
-from stackelberg.solvers.envelope_cuts import EMPTY_REGION, price_reply
+from stackelberg.solvers.envelope_cuts import EMPTY_REGION, FRESH, price_reply
 from stackelberg.solvers.master import master_lp, refactor, trivial_basis
 from stackelberg.solvers.presolve import Presolved
 from stackelberg.solvers.simplex import dot
@@ -70,6 +68,16 @@ def dominate(
 
 
 @entry
+def refute(game: Game, pool: Pool, which: Ints, multiplier: Floats, counters: Ints) -> None:
+    """Multipliers by which each listed reply, nowhere best, loses against the others everywhere."""
+    n, strategies = game.replies, game.pure_leader.shape[1]
+    zero, mixture = np.zeros(strategies), np.empty(strategies)
+    for c in range(which.size):
+        pool.column[which[c], n] = FRESH
+        price_reply(game, pool, which[c] // n, which[c] % n, zero, 1e-12, mixture, multiplier[c], counters)
+
+
+@entry
 def weigh_leaves(
     game: Game, cuts: Cuts, best: Best, cutoff: float, s: Scratch, number: Ints, weight: Floats
 ) -> None:
@@ -117,33 +125,23 @@ def weigh_leaves(
             weight[leaf, m + 1 + l] = max(s.key_level[l], 0.0)
 
 
-def log_remaining(
-    game: Game, pool: Pool, tree: st.Tree, best: Best, trivial: NDArray[np.int32], is_real: NDArray[np.bool_]
-) -> None:
-    """Log what is still open (within the gap), and every (real) reply that is nowhere best, as leaves."""
+def log_remaining(tree: st.Tree, best: Best) -> None:
+    """Log the nodes that are still open, within the gap, as leaves."""
     counters = best.counters
-    L, n, m = game.types, game.replies, game.perturbation.size
-
-    def log(fixed: NDArray[Any], basis: NDArray[Any], shared: int) -> None:
+    for slot in tree.slot[: counters[st.OPEN]]:
         k = counters[LEAVES]
         if k >= len(best.leaf_fixed):
             counters[st.LEAVES_LOST] = 1
             return
-        best.leaf_fixed[k], best.leaf_basis[k, : m + L], best.leaf_basis[k, m + L] = fixed, basis, -1
-        best.leaf_cuts[k] = shared
+        best.leaf_fixed[k], best.leaf_basis[k, :-1] = tree.fixed[slot], tree.basis[slot]
+        best.leaf_basis[k, -1], best.leaf_cuts[k] = -1, counters[SHARED]
         counters[LEAVES] = k + 1
 
-    for slot in tree.slot[: counters[st.OPEN]]:
-        log(tree.fixed[slot], tree.basis[slot], counters[SHARED])
-    logged = best.leaf_fixed[: counters[LEAVES]]
-    alone = logged[(logged >= 0).sum(axis=1) == 1]
-    have = {(int(np.argmax(row)), int(row.max())) for row in alone}
-    nowhere_best = (best.allowed == 0) | (pool.column[:, n] == EMPTY_REGION)
-    for r in np.flatnonzero(nowhere_best & is_real.ravel()):
-        if (r // n, r % n) not in have:
-            fixed = np.full(L, -1)
-            fixed[r // n] = r % n
-            log(fixed, trivial, L)  # only the trivial cuts cover all such replies of other types
+
+def nowhere_best(small: Presolved, pool: Pool) -> NDArray[np.int64]:
+    """Replies (padding apart) whose regions were found to be empty: each needs a leaf of its own."""
+    is_empty = pool.column[:, -1] == EMPTY_REGION
+    return np.flatnonzero(is_empty & (small.replies >= 0).ravel())
 
 
 def proof_of(
@@ -156,6 +154,8 @@ def proof_of(
     multiplier: NDArray[np.float64],
     number: NDArray[np.int64],
     weight: NDArray[np.float64],
+    empty: NDArray[np.int64],
+    refutation: NDArray[np.float64],
 ) -> Proof:
     """The proof in the original game's units, from what the kernels found.
 
@@ -167,6 +167,10 @@ def proof_of(
         From :func:`dominate`, after the cuts were shifted.
     number, weight : ndarray, shape (leaves, columns)
         From :func:`weigh_leaves`.
+    empty : ndarray of int, shape (k,)
+        From :func:`nowhere_best`.
+    refutation : ndarray, shape (k, N)
+        From :func:`refute`.
     """
     original = small.game
     types, actions, replies = original.shape
@@ -227,21 +231,34 @@ def proof_of(
                 e, is_negative = divmod(source - inequalities, 2)
                 w[leaf, e] += -amount if is_negative else amount
 
+    # Replies that are nowhere best: the other types are bounded by their trivial cuts.
+    alone = np.full((len(empty), types), -1)
+    y_alone, v_alone = np.zeros((len(empty), types, replies)), np.zeros((len(empty), len(which)))
+    for e, r in enumerate(empty):
+        t, own = int(r) // n, int(r) % n
+        alone[e, small.merged[t]] = known[t, own]
+        loss = -(refutation[e] @ (game.pure_follower[r] - game.pure_follower[t * n : t * n + n])).max()
+        if loss > 0:  # scaled so that the bound falls below any value
+            np.add.at(y_alone[e, first[t]], known[t], refutation[e] * per_stake[t] * 2.0 / loss)
+        v_alone[e, [place[L * n + other] for other in range(L) if other != t]] = 1.0
+    leaf_replies, y, v = np.vstack([leaf_replies, alone]), np.vstack([y, y_alone]), np.vstack([v, v_alone])
+    z, w = (np.vstack([a, np.zeros((len(empty), a.shape[1]))]) for a in (z, w))
+
     # Merged types share a cut; types of prior zero get an empty one.
     cut_types, vectors, covers, weights = [], [], [], []
     for t, members in enumerate(small.merged):
-        own = np.flatnonzero(t_of == t)
+        mine = np.flatnonzero(t_of == t)
         for l in members:
             share = original.prior[l] / original.prior[members].sum()
-            cut_types += [l] * len(own)
-            vectors.append(share * at_all[own] + low * original.prior[l])
-            covers.append(share * mu[own])
-            weights.append(v[:, own])
+            cut_types += [l] * len(mine)
+            vectors.append(share * at_all[mine] + low * original.prior[l])
+            covers.append(share * mu[mine])
+            weights.append(v[:, mine])
     for l in np.flatnonzero(original.prior == 0):
         cut_types.append(l)
         vectors.append(np.zeros((1, actions)))
         covers.append(np.zeros((1, replies, replies)))
-        weights.append(np.ones((leaves, 1)))
+        weights.append(np.ones((len(v), 1)))
     return Proof(
         replies=leaf_replies,
         reply_multipliers=y,

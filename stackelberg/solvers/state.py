@@ -144,6 +144,8 @@ class Options(NamedTuple):
     starts: int
     nodes: int
     """Node limit."""
+    grace: int
+    """Work beyond the budget that a node may take before its programs are broken off."""
 
 
 class Basis(NamedTuple):

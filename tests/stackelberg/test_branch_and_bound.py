@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 import stackelberg as sb
 from stackelberg.solvers import branch_and_bound as bb
-from stackelberg.solvers import state, tiers
+from stackelberg.solvers import leaves, state, tiers
 from stackelberg.solvers.ascent import leader_value
 from stackelberg.solvers.multiple_lps import multiple_lps
 from stackelberg.solvers.presolve import presolve
@@ -283,3 +283,16 @@ def test_threads_find_the_same_value_and_a_proof(monkeypatch):
         assert search.value == pytest.approx(alone.value, abs=1e-7)
         proposal = bb._proposal(game, small, search, True, None)
         assert sb.certify(game, proposal).claim == "optimal"
+
+
+def test_a_reply_that_is_nowhere_best_is_refuted_in_a_reduced_game():
+    """In the reduced coordinates its region need not be empty: the refutation is in pure strategies."""
+    proved = 0
+    for seed in range(12):
+        game = random_game(seed, 4, 9, 5, "low rank")
+        equilibrium = sb.solve(game, method="branch-and-bound", prove=True)
+        search = bb.Search(presolve(game))
+        assert search.advance()
+        proved += len(leaves.nowhere_best(search.small, search.pool)) > 0
+        assert equilibrium.certificate.claim == "optimal"
+    assert proved > 0
