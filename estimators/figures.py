@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from estimators.analysis import Analysis
 
 MOST_PANELS = 15
+COSTS = ("deploy_harm", "train_disagreement", "refusal_value", "monitoring_cost", "budget")
 
 
 def label_of(row: Any, names: list[str]) -> str:
@@ -58,6 +59,13 @@ def group_names(analysis: Analysis) -> list[str]:
     """Label columns of the analysis' tables."""
     columns = list(analysis.gaps.columns)
     return columns[: columns.index("prompts")]
+
+
+def _state_assumptions(figure: Figure, analysis: Analysis, *names: str) -> None:
+    """What a reader must know is assumed, under the figure."""
+    values = analysis.assumptions.values()
+    text = ", ".join(f"{name.replace('_', ' ')} {values[name]:g}" for name in names)
+    figure.supxlabel(f"Assumed: {text}", fontsize=9, color=plots.GREY, x=0.01, ha="left")
 
 
 def _own_groups(analysis: Analysis) -> list[tuple[str, pd.Series]]:
@@ -119,6 +127,7 @@ def _train_deploy(analysis: Analysis) -> Figure:
         "Agreement per prompt: observed (area: number of prompts) and fitted (line; ticks: quartiles of preference)",
         fontsize=11,
     )
+    _state_assumptions(figure, analysis, "belief_train", "belief_deploy")
     return figure
 
 
@@ -144,6 +153,7 @@ def _planes(analysis: Analysis) -> Figure:
     figure.suptitle(
         "Predicted faking share; dashed: recommended monitoring share, best-reply follower", fontsize=11
     )
+    _state_assumptions(figure, analysis, "belief_train", "belief_deploy", *COSTS)
     return figure
 
 
@@ -157,6 +167,6 @@ def _tornado(analysis: Analysis) -> Figure:
     figure.suptitle(
         "What moves the advice: all data pooled, best-reply follower (values tried in brackets)", fontsize=11
     )
-    handles, names = right.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+    right.legend(loc="lower left", frameon=False, fontsize=9)  # the smallest bars are there
+    _state_assumptions(figure, analysis, "belief_train", "belief_deploy", *COSTS)
     return figure

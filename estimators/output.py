@@ -285,8 +285,12 @@ def _commitments(analysis: Analysis) -> str:
     worst = float(np.max(np.abs(first - second)))
     lines.append(
         _wrapped(
-            f"Second opinion: on an 8-cell approximation of each law, DOBSS and the envelope differ by at most "
-            f"{worst:.0e} in value."
+            "Second opinion: on an 8-cell approximation of each law, DOBSS and the envelope "
+            + (
+                f"differ by at most {worst:.0e} in value."
+                if worst
+                else "give the same value to the last bit."
+            )
         )
     )
     return "\n".join(lines)

@@ -163,7 +163,7 @@ def strategic_cells(law: PreferenceLaw, count: int = 64) -> LawCells:
 
 def _shared_thresholds(law: PreferenceLaw, preference: Any, count: int) -> np.ndarray:
     """Beliefs inside (0, 1) that cut each strategic incentive's preferences into equally likely parts."""
-    strategic = law.deltas[law.deltas != 0]
+    strategic = np.unique(law.deltas[law.deltas != 0])
     each = max(1, count // max(1, len(strategic)))
     inner = np.arange(1, each) / each
     beliefs = []

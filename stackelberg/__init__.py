@@ -6,16 +6,20 @@
 3.5
 """
 
+from stackelberg import examples
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError, Status
 from stackelberg.faking import Commitment, CuePolicy, FakingGame, FollowerType, LeaderCosts, Method
+from stackelberg.files import read_game, write_game
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
 from stackelberg.response import best_replies, logit_replies
 from stackelberg.solve import solve
+from stackelberg.solve_batch import BatchEquilibria, solve_batch
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchEquilibria",
     "BayesianStackelbergGame",
     "Certificate",
     "Commitment",
@@ -32,6 +36,10 @@ __all__ = [
     "Status",
     "best_replies",
     "certify",
+    "examples",
     "logit_replies",
+    "read_game",
     "solve",
+    "solve_batch",
+    "write_game",
 ]

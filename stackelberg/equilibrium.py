@@ -19,20 +19,31 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """How a search ended."""
+    """How a search ended; ``advice`` says what to do next.
+
+    optimal: no commitment does better as far as the method can tell, and the certificate says what is proved.
+    gap: within the gap that was asked for.  time-limit, node-limit: the best strategy so far, NaN where none was
+    found.  infeasible: no mixed strategy meets the game's constraints.  failed: the underlying solver broke down.
+    """
 
     OPTIMAL = "optimal"
-    """No commitment does better, as far as the method can tell; the certificate says what is proved."""
     GAP = "gap"
-    """Stopped within the gap that was asked for; ask for gap=0 to go on."""
     TIME_LIMIT = "time-limit"
-    """Out of time; the strategy is the best one found (NaN where none was): raise time_limit."""
     NODE_LIMIT = "node-limit"
-    """Out of nodes; the strategy is the best one found: raise the limit."""
     INFEASIBLE = "infeasible"
-    """No mixed strategy meets the game's constraints: relax them."""
     FAILED = "failed"
-    """The underlying solver broke down; the message says how: try another method."""
+
+    @property
+    def advice(self) -> str:
+        """What to do next, in words."""
+        return {
+            Status.OPTIMAL: "nothing to do",
+            Status.GAP: "ask for gap=0 to go on",
+            Status.TIME_LIMIT: "raise time_limit",
+            Status.NODE_LIMIT: "raise the node limit",
+            Status.INFEASIBLE: "relax the game's constraints",
+            Status.FAILED: "try another method",
+        }[self]
 
 
 class SolveError(RuntimeError):

@@ -8,18 +8,22 @@ import time
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Equilibrium, Proposal, SolveError, Status
 from stackelberg.game import BayesianStackelbergGame
 from stackelberg.response import expected_payoffs
 
-Method = Literal["auto", "branch-and-bound", "dobss", "multiple-lps"]
+Method = Literal["auto", "branch-and-bound", "cells", "dobss", "multiple-lps", "strong-milp"]
 
-METHODS = ("auto", "branch-and-bound", "dobss", "multiple-lps")
+METHODS = ("auto", "branch-and-bound", "cells", "dobss", "multiple-lps", "strong-milp")
 
 FEW_PROFILES = 256
-"""Up to this many reply profiles "auto" takes the multiple LPs; beyond, branch and bound."""
+"""Up to this many reply profiles "auto" takes the multiple LPs."""
+
+SWEPT_TYPES = 1000
+"""Up to this many types "auto" sweeps over three leader actions; the sweep is quadratic in the types."""
 
 FEW_LEAVES, MANY_LEAVES = 200, 20_000
 """Leaves up to which a branch and bound is proved by default, and on request."""
@@ -30,6 +34,8 @@ def solve(
     *,
     method: Method = "auto",
     solver: str = "highs",
+    formulation: Literal["mip-p-g", "d2"] = "mip-p-g",
+    warm_start: ArrayLike | None = None,
     time_limit: float | None = None,
     gap: float = 0.0,
     node_limit: int | None = None,
@@ -43,17 +49,22 @@ def solve(
     Parameters
     ----------
     game : BayesianStackelbergGame
-    method : {"auto", "branch-and-bound", "dobss", "multiple-lps"}
-        "multiple-lps" enumerates reply profiles and proves its answer optimal in rationals;
-        "branch-and-bound" is our own search, for everything larger; "dobss" is the classic mixed-integer
-        program, an independent second opinion.  "auto" takes the first up to 256 profiles, else the
-        second; the result's message says which and why.
+    method : {"auto", "branch-and-bound", "cells", "dobss", "multiple-lps", "strong-milp"}
+        "multiple-lps" enumerates reply profiles and proves its answer optimal in rationals; "cells" sweeps
+        over the commitments of two or three leader actions, any number of types; "branch-and-bound" is our
+        own search, for everything larger; "dobss" and "strong-milp" are mixed-integer programs, independent
+        second opinions.  "auto" takes the first up to 256 profiles, else the second where it is fast, else
+        the third; the result's message says which and why.
     solver : str
-        For "dobss": "highs", "cbc", "scip", "gurobi" or "cplex", where PuLP finds it.
+        For "dobss" and "strong-milp": "highs", "cbc", "scip", "gurobi" or "cplex", where PuLP finds it.
+    formulation : {"mip-p-g", "d2"}
+        For "strong-milp".
+    warm_start : array_like, shape (leader actions,), optional
+        For "dobss" and "strong-milp": a commitment to start from.
     time_limit : float, optional
         Seconds for the search.
     gap : float
-        For "branch-and-bound" and "dobss": relative gap at which to stop early.
+        For "branch-and-bound", "dobss" and "strong-milp": relative gap at which to stop early.
     node_limit, threads, progress
         For "branch-and-bound": most nodes; threads that share a long search, with the same value; whether
         to show value and bound on stderr.
@@ -107,14 +118,25 @@ def solve(
             most_leaves={None: FEW_LEAVES, True: MANY_LEAVES, False: 0}[prove],
             local_cuts=prove is not True,
         )
-    else:
-        from stackelberg.solvers.dobss import dobss
+    elif chosen == "cells":
+        from stackelberg.solvers.cells import cells
 
-        proposal = dobss(game, solver=solver, time_limit=time_limit, gap=gap)
+        proposal = cells(game, time_limit=time_limit)
+    else:
+        options = {"solver": solver, "time_limit": time_limit, "gap": gap, "warm_start": warm_start}
+        if chosen == "strong-milp":
+            from stackelberg.solvers.strong_milp import strong_milp
+
+            proposal = strong_milp(game, formulation=formulation, **options)
+        else:
+            from stackelberg.solvers.dobss import dobss
+
+            proposal = dobss(game, **options)
     if not np.isfinite(proposal.strategy).all():
         if throw:
             raise SolveError(
-                f"{chosen} found no strategy ({proposal.status}): {proposal.message}", proposal.status
+                f"{chosen} found no strategy ({proposal.status}): {proposal.message}; {proposal.status.advice}",
+                proposal.status,
             )
         return _without_strategy(game, proposal, chosen, time.perf_counter() - started)
     return _certified(game, proposal, chosen, why, started)
@@ -128,6 +150,13 @@ def _choose(game: BayesianStackelbergGame) -> tuple[str, str]:
         return (
             "multiple-lps",
             f"auto chose multiple-lps: {count} reply profiles are few enough to prove the answer; ",
+        )
+    types, rows, _ = game.shape
+    if rows == 2 or (rows == 3 and types <= SWEPT_TYPES):
+        return (
+            "cells",
+            f"auto chose cells: {count:,} reply profiles are too many to enumerate, {rows} leader actions few "
+            "enough to sweep over; ",
         )
     return (
         "branch-and-bound",

@@ -95,6 +95,24 @@ def test_bad_counts_end_with_code_2_and_one_sentence(counts, capsys, text, words
         assert word in error
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"prior": [0.7]}, ["prior sums to 0.7"]),
+        ({"follower_payoffs": [[[1, 0, 0], [0, 1, 0]]]}, ["type 0", "(2, 2)", "(2, 3)"]),
+        ({"leader_payoffs": [[[2, None], [1, 3]]]}, ["leader payoff", "'up'", "nan"]),
+        ({"payoffs": 1}, ["'payoffs'"]),
+    ],
+)
+def test_bad_games_end_with_code_2_and_one_sentence(tmp_path, capsys, changes, words):
+    (tmp_path / "game.json").write_text(json.dumps(GAME | changes))
+    assert main(["solve", str(tmp_path / "game.json")]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    for word in ["game.json", *words]:
+        assert word in error
+
+
 def test_without_an_orientation_the_choices_are_named(counts, capsys):
     assert main(["analyze", counts(GOOD)]) == 2
     error = capsys.readouterr().err

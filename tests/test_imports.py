@@ -19,6 +19,8 @@ ALLOWED = {
     "stackelberg.solve": {"game", "response", "equilibrium", "certify", "solvers"},
     # the faking game builds a game and, for its optimal commitment, asks for it to be solved and certified
     "stackelberg.faking": {"game", "response", "equilibrium", "certify", "solve"},
+    "stackelberg.solve_batch": {"game", "response", "equilibrium", "solvers", "solve"},
+    "stackelberg.examples": {"game"},
     "stackelberg.files": {"game", "equilibrium"},
     "stackelberg.plots": set(),
 }

@@ -18,6 +18,7 @@ games.
 
 import itertools
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -101,18 +102,18 @@ def multiple_lps(game: BayesianStackelbergGame, *, time_limit: float | None = No
         constraints += [c for c, b in ((upper, more.b_ub), (equal, more.b_eq)) if len(b)]
     problem = cp.Problem(cp.Maximize(objective.ravel() @ x), constraints)
     options = {} if time_limit is None else {"time_limit": float(time_limit)}
-    try:
-        problem.solve(solver=cp.HIGHS, **options)
-    except cp.SolverError as error:
-        return _nothing(
-            game, Status.TIME_LIMIT if time_limit is not None else Status.FAILED, str(error), count
-        )
+    with warnings.catch_warnings():
+        # cvxpy warns of an inaccurate solution where it ran out of time; the status says so
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        try:
+            problem.solve(solver=cp.HIGHS, **options)
+        except cp.SolverError as error:
+            return _nothing(game, Status.FAILED, f"HiGHS through cvxpy: {error}", count)
     if problem.status in (cp.INFEASIBLE, "infeasible_or_unbounded"):
         return _nothing(game, Status.INFEASIBLE, "no mixed strategy meets the game's constraints", count)
-    if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or x.value is None:
-        return _nothing(
-            game, Status.TIME_LIMIT if time_limit is not None else Status.FAILED, problem.status, count
-        )
+    if problem.status != cp.OPTIMAL or x.value is None:
+        status = Status.FAILED if time_limit is None else Status.TIME_LIMIT
+        return _nothing(game, status, f"HiGHS through cvxpy ended with {problem.status}", count)
 
     shares = np.clip(x.value, 0, None).reshape(count, rows)
     best = int(np.argmax(shares.sum(axis=1)))

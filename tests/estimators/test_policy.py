@@ -28,13 +28,13 @@ def laws(draw):
 @settings(deadline=None, max_examples=40)
 @given(laws())
 def test_the_game_of_a_law_replies_as_the_law_predicts(law):
-    """Under revealing cues the game's fakers have the law's faking share, up to the cell that ties at belief 1."""
+    """Under revealing cues the game's fakers have the law's faking share, up to the cells that tie at belief 1."""
     from stackelberg.faking import CuePolicy
 
     game = replace(faking_game(law, Assumptions(cells=64)), cues=CuePolicy.informative(1.0), monitoring=0.3)
     replies = game.replies()
     fakers = replies.loc[replies["behaviour"] == "faker", "prior"].sum()
-    assert fakers == pytest.approx(float(faking_share(law, 1.0, 0.0)), abs=1.01 / 64)
+    assert fakers == pytest.approx(float(faking_share(law, 1.0, 0.0)), abs=2.02 / 64)
 
 
 @settings(deadline=None, max_examples=40)

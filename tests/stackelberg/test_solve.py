@@ -131,8 +131,12 @@ def test_auto_says_what_it_chose_and_why():
     large = sb.BayesianStackelbergGame(
         rng.normal(size=(6, 2, 3)), rng.normal(size=(6, 2, 3)), np.full(6, 1 / 6)
     )
-    assert sb.solve(large).method == "branch-and-bound"
+    assert sb.solve(large).method == "cells"
     assert "729 reply profiles" in sb.solve(large).message
+    wider = sb.BayesianStackelbergGame(
+        rng.normal(size=(6, 4, 3)), rng.normal(size=(6, 4, 3)), np.full(6, 1 / 6)
+    )
+    assert "auto chose branch-and-bound: 729 reply profiles" in sb.solve(wider).message
 
 
 def test_a_game_without_commitments_raises_or_becomes_a_row():
@@ -191,3 +195,17 @@ def test_results_come_as_tables():
     }
     assert equilibrium.reply_table["reply"].tolist() == ["right"]
     assert "up 0.5, down 0.5" in repr(equilibrium)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_out_of_time_is_a_status_and_says_what_to_do(method):
+    rng = np.random.default_rng(0)
+    game = sb.BayesianStackelbergGame(
+        rng.normal(size=(6, 8, 5)), rng.normal(size=(6, 8, 5)), np.full(6, 1 / 6)
+    )
+    row = sb.solve(game, method=method, time_limit=1e-3, throw=False)
+    assert row.status is sb.Status.TIME_LIMIT
+    if row.certificate is None:
+        assert np.isnan(row.value)
+        with pytest.raises(sb.SolveError, match="raise time_limit"):
+            sb.solve(game, method=method, time_limit=1e-3)

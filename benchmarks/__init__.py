@@ -1,0 +1,1 @@
+"""Measurements. The package never imports this folder."""

@@ -1,0 +1,72 @@
+"""Plots draw the frame that they are given on the axes that they are given, and return it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from stackelberg import plots
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def test_gaps_show_every_row_with_its_interval(ax):
+    frame = pd.DataFrame({"gap": [0.1, -0.2, 0.3], "low": [0.0, -0.3, np.nan], "high": [0.3, 0.1, np.nan]})
+    assert plots.gaps(frame, ax, ["a", "b", "c"]) is ax
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "c"]
+    (container,) = ax.containers
+    points, _, (bars,) = container
+    assert points.get_xdata().tolist() == [0.1, -0.2, 0.3]
+    ends = [segment[:, 0].tolist() for segment in bars.get_segments()]
+    assert ends[:2] == [pytest.approx([0.0, 0.3]), pytest.approx([-0.3, 0.1])]
+    assert ends[2] == pytest.approx([0.3, 0.3])  # no interval, no bar
+
+
+def test_train_against_deploy_shows_prompts_and_one_line_per_incentive(ax):
+    prompts = pd.DataFrame({"deploy_rate": [0.0, 0.5], "train_rate": [0.2, 0.9], "prompts": [3, 1]})
+    curve = pd.DataFrame(
+        {
+            "incentive": [0.0, 0.0, 2.0, 2.0],
+            "quantile": [0.25, 0.9] * 2,
+            "deploy_rate": [0.1, 0.2] * 2,
+            "train_rate": 0.5,
+        }
+    )
+    assert plots.train_against_deploy(prompts, curve, ax) is ax
+    assert ax.collections[0].get_offsets().tolist() == [[0.0, 0.2], [0.5, 0.9]]
+    sizes = ax.collections[0].get_sizes()
+    assert sizes[0] > sizes[1]
+    labels = [line.get_label() for line in ax.lines if not line.get_label().startswith("_")]
+    assert labels == ["0.00", "2.00"]
+
+
+def test_the_plane_keeps_axes_and_values_apart(ax):
+    plane = pd.DataFrame(
+        [(q, i, q + 10 * i) for q in (0.0, 0.5, 1.0) for i in (0.0, 1.0)],
+        columns=["monitoring", "informativeness", "faking_share"],
+    )
+    mesh = plots.faking_plane(plane, ax, recommended=0.5, most=11.0)
+    np.testing.assert_array_equal(mesh.get_array().reshape(2, 3), [[0, 0.5, 1], [10, 10.5, 11]])
+    assert ax.get_xlabel() == "monitoring share q"
+    assert {tuple(line.get_xdata()) for line in ax.lines} == {(0.5, 0.5)}
+
+
+def test_the_tornado_puts_what_moves_most_on_top(ax):
+    frame = pd.DataFrame(
+        {
+            "name": ["little", "much"],
+            "low": [1.0, 2.0],
+            "high": [2.0, 3.0],
+            "value_low": [0.0, -2.0],
+            "value_high": [0.1, 1.0],
+            "value_base": [0.05, 0.05],
+        }
+    )
+    assert plots.tornado(frame, ax, outcome="value", label="value") is ax
+    assert [t.get_text().split()[0] for t in ax.get_yticklabels()] == ["little", "much"]
+    low, high = ax.containers
+    assert [bar.get_width() for bar in low] == pytest.approx([-0.05, -2.05])
+    assert [bar.get_width() for bar in high] == pytest.approx([0.05, 0.95])
