@@ -20,7 +20,7 @@ Method = Literal["auto", "branch-and-bound", "cells", "dobss", "multiple-lps", "
 METHODS = ("auto", "branch-and-bound", "cells", "dobss", "multiple-lps", "strong-milp")
 
 FEW_PROFILES = 256
-"""Up to this many reply profiles "auto" takes the multiple LPs."""
+"""Up to this many reply profiles "auto" searches and proves, whatever the number of leader actions."""
 
 SWEPT_TYPES = 1000
 """Up to this many types "auto" sweeps over three leader actions; the sweep is quadratic in the types."""
@@ -50,11 +50,11 @@ def solve(
     ----------
     game : BayesianStackelbergGame
     method : {"auto", "branch-and-bound", "cells", "dobss", "multiple-lps", "strong-milp"}
-        "multiple-lps" enumerates reply profiles and proves its answer optimal in rationals; "cells" sweeps
-        over the commitments of two or three leader actions, any number of types; "branch-and-bound" is our
-        own search, for everything larger; "dobss" and "strong-milp" are mixed-integer programs, independent
-        second opinions.  "auto" takes the first up to 256 profiles, else the second where it is fast, else
-        the third; the result's message says which and why.
+        "branch-and-bound" is our own search, for games of any size; "cells" sweeps over the commitments of
+        two or three leader actions, any number of types; "multiple-lps" enumerates reply profiles, "dobss"
+        and "strong-milp" are mixed-integer programs: independent second opinions.  "auto" takes the first
+        up to 256 reply profiles, where it proves its answer at once, else the second where it is fast, else
+        the first; the result's message says which and why.
     solver : str
         For "dobss" and "strong-milp": "highs", "cbc", "scip", "gurobi" or "cplex", where PuLP finds it.
     formulation : {"mip-p-g", "d2"}
@@ -93,7 +93,7 @@ def solve(
     >>> game = sb.BayesianStackelbergGame([[[2, 4], [1, 3]]], [[[1, 0], [0, 1]]], [1.0],
     ...                                   leader_actions=["up", "down"], follower_actions=["left", "right"])
     >>> sb.solve(game)
-    Equilibrium(value 3.5, optimal by multiple-lps, certificate: optimal
+    Equilibrium(value 3.5, optimal by branch-and-bound, certificate: optimal
       leader   up 0.5, down 0.5
       replies  type 0: right)
     """
@@ -148,8 +148,8 @@ def _choose(game: BayesianStackelbergGame) -> tuple[str, str]:
     count = profile_count(game)
     if count <= FEW_PROFILES:
         return (
-            "multiple-lps",
-            f"auto chose multiple-lps: {count} reply profiles are few enough to prove the answer; ",
+            "branch-and-bound",
+            f"auto chose branch-and-bound: with {count} reply profiles it answers at once and proves it; ",
         )
     types, rows, _ = game.shape
     if rows == 2 or (rows == 3 and types <= SWEPT_TYPES):

@@ -126,7 +126,7 @@ def test_conitzer_sandholm_2006(method):
 
 def test_auto_says_what_it_chose_and_why():
     game = sb.BayesianStackelbergGame([[[2, 4], [1, 3]]], [[[1, 0], [0, 1]]], [1])
-    assert "auto chose multiple-lps: 2 reply profiles" in sb.solve(game).message
+    assert "auto chose branch-and-bound: with 2 reply profiles" in sb.solve(game).message
     rng = np.random.default_rng(0)
     large = sb.BayesianStackelbergGame(
         rng.normal(size=(6, 2, 3)), rng.normal(size=(6, 2, 3)), np.full(6, 1 / 6)
