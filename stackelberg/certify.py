@@ -14,7 +14,6 @@ without rounding.  :func:`certify` takes only the reply profile and the float st
 It imports the game and the result records, and no solver.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -218,31 +217,104 @@ class _Exact:
 
     def upper_bound(self, proof: Proof, incumbent: _Solution) -> Fraction | None:
         """The proof's bound in rationals; None where its leaves do not cover every profile."""
-        counts = self.game.follower_action_counts.tolist()
-        leaves = {tuple(int(j) for j in row): p for p, row in enumerate(proof.replies)}
-        if any(profile not in leaves for profile in itertools.product(*map(range, counts))):
+        cuts = self._repaired_cuts(proof)
+        weights = self._cut_weights(proof, cuts)
+        if weights is None or not self._leaves_cover(proof, cuts, weights):
             return None
-        own = leaves[tuple(incumbent.replies)]
-        bounds = (
-            self._leaf_bound(replies, *self._multipliers(proof, p))
-            for replies, p in leaves.items()
-            if p != own
+        bounds = [incumbent.value]
+        for leaf, row in enumerate(proof.replies.tolist()):
+            if row != incumbent.replies:  # the incumbent's own program was solved exactly
+                bounds.append(self._leaf_bound(row, weights[leaf], cuts, *self._multipliers(proof, leaf)))
+        return max(bounds)
+
+    def _repaired_cuts(self, proof: Proof) -> "list[_Cut]":
+        """Each cut, shifted up so that it dominates the replies that it claims to cover."""
+        cuts = []
+        for l, vector, table in zip(
+            proof.cut_types.tolist(), proof.cut_vectors, proof.cut_multipliers, strict=True
+        ):
+            R, C, alpha = self.leader[l], self.follower[l], _exact(vector)
+            count = len(R)
+            covered = [j for j in range(count) if np.isfinite(table[j, :count]).all()]
+            shift = fmpq(0)
+            for j in covered:
+                mu = [(k, q) for k, q in enumerate(_exact(np.maximum(table[j, :count], 0))) if q and k != j]
+                for i in range(self.rows):
+                    least = self.prior[l] * R[j][i] + sum((q * (C[j][i] - C[k][i]) for k, q in mu), fmpq(0))
+                    shift = max(shift, least - alpha[i])
+            cuts.append(_Cut(l, [a + shift for a in alpha], sum(1 << j for j in covered)))
+        return cuts
+
+    @staticmethod
+    def _cut_weights(proof: Proof, cuts: "list[_Cut]") -> list[list[tuple[int, Any]]] | None:
+        """Per leaf the cuts in use and their weights, one in total for each free type; None: one has none."""
+        weights = []
+        table = np.maximum(np.nan_to_num(proof.cut_weights), 0) if len(cuts) else None
+        for leaf, row in enumerate(proof.replies):
+            used: list[tuple[int, Any]] = []
+            totals = {l: fmpq(0) for l in np.flatnonzero(row < 0).tolist()}
+            chosen = [] if table is None else np.flatnonzero(table[leaf]).tolist()
+            for c in chosen:
+                if cuts[c].type_index in totals:
+                    weight = _exact([table[leaf, c]])[0]  # type: ignore[index]
+                    totals[cuts[c].type_index] += weight
+                    used.append((c, weight))
+            if any(total == 0 for total in totals.values()):
+                return None
+            weights.append([(c, weight / totals[cuts[c].type_index]) for c, weight in used])
+        return weights
+
+    def _leaves_cover(self, proof: Proof, cuts: "list[_Cut]", weights: list[list[tuple[int, Any]]]) -> bool:
+        """Whether every profile that matters lies in some leaf.
+
+        Types with the same payoffs reply alike, best for the leader, so one profile entry stands for all of
+        them; and a reply that another one replaces at every commitment need not be covered.
+        """
+        counts = self.game.follower_action_counts.tolist()
+        if any(count > 62 for count in counts):
+            return False
+        anything = (1 << 62) - 1
+        boxes = np.array(
+            [[1 << j if j >= 0 else anything for j in row] for row in proof.replies.tolist()], dtype=np.int64
         )
-        return max([incumbent.value, *bounds])
+        boxes = boxes.reshape(len(proof.replies), len(counts))
+        for leaf, used in enumerate(weights):
+            for c, _ in used:
+                boxes[leaf, cuts[c].type_index] &= cuts[c].covered
+        groups: dict[tuple[bytes, bytes], list[int]] = {}
+        for l in range(len(counts)):
+            R, C = self.game.payoffs(l)
+            groups.setdefault((R.tobytes(), C.tobytes()), []).append(l)
+        merged = np.stack([np.bitwise_and.reduce(boxes[:, g], axis=1) for g in groups.values()], axis=1)
+        region = np.array([_replies_that_matter(*self.game.payoffs(g[0])) for g in groups.values()])
+        return _covered(region, merged, [20_000])
 
     def _multipliers(self, proof: Proof, leaf: int) -> tuple[list[Vector], Vector, Vector]:
         y = [_exact(np.maximum(row, 0)) for row in np.nan_to_num(proof.reply_multipliers[leaf])]
         return y, _exact(np.maximum(proof.ub_multipliers[leaf], 0)), _exact(proof.eq_multipliers[leaf])
 
-    def _leaf_bound(self, replies: Sequence[int], y: list[Vector], z: Vector, w: Vector) -> Fraction:
+    def _leaf_bound(
+        self,
+        replies: Sequence[int],
+        used: list[tuple[int, Any]],
+        cuts: "list[_Cut]",
+        y: list[Vector],
+        z: Vector,
+        w: Vector,
+    ) -> Fraction:
         row = [fmpq(0)] * self.rows
+        for c, weight in used:
+            row = [r + weight * a for r, a in zip(row, cuts[c].vector, strict=True)]
         for l, j in enumerate(replies):
+            if j < 0:
+                continue
             R, C = self.leader[l], self.follower[l]
             own = sum(y[l][: len(C)], fmpq(0)) - y[l][j]
             weights = [-y[l][k] for k in range(len(C))]
             weights[j] = own
+            terms = [(k, u) for k, u in enumerate(weights) if u]
             row = [
-                r + self.prior[l] * R[j][i] + sum((u * C[k][i] for k, u in enumerate(weights) if u), fmpq(0))
+                r + self.prior[l] * R[j][i] + sum((u * C[k][i] for k, u in terms), fmpq(0))
                 for i, r in enumerate(row)
             ]
         constant = fmpq(0)
@@ -252,6 +324,60 @@ class _Exact:
                     row = [r - u * a for r, a in zip(row, _exact(coefficients), strict=True)]
                     constant += u * _exact([bound])[0]
         return _fraction(max(row) + constant)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A bound on what a type gives the leader, and the replies that it holds for, as bits."""
+
+    type_index: int
+    vector: Vector
+    covered: int
+
+
+def _replies_that_matter(R: NDArray[np.float64], C: NDArray[np.float64]) -> int:
+    """Replies, as bits, that no other one replaces: as good for the follower everywhere, and for the leader
+    too or strictly better for the follower.  Comparing floats is exact."""
+    no_less = (C[:, :, None] <= C[:, None, :]).all(axis=0)
+    more = (C[:, :, None] < C[:, None, :]).all(axis=0)
+    replaces = more | (no_less & (R[:, :, None] <= R[:, None, :]).all(axis=0))
+    earlier = np.tri(len(replaces), k=-1, dtype=bool)
+    needless = (replaces & (~replaces.T | earlier)).any(axis=1)
+    return sum(1 << j for j in np.flatnonzero(~needless).tolist())
+
+
+def _covered(region: NDArray[np.int64], boxes: NDArray[np.int64], steps: list[int]) -> bool:
+    """Whether boxes (sets of replies as bits, one per type) cover a region; gives up, False, out of steps.
+
+    A box that spans the region in all types but one takes its replies of that type away from the region;
+    where no box does, split the region by the replies of the type in which most boxes are partial.
+    """
+    steps[0] -= 1
+    if steps[0] < 0:
+        return False
+    region = region.copy()
+    while True:
+        boxes = boxes & region
+        boxes = boxes[(boxes != 0).all(axis=1)]
+        partial = boxes != region
+        count = partial.sum(axis=1)
+        if not len(boxes) or (count == 0).any():
+            return len(boxes) > 0
+        spanning = count == 1
+        if not spanning.any():
+            break
+        for box, where in zip(boxes[spanning], partial[spanning].argmax(axis=1), strict=True):
+            region[where] &= ~box[where]
+        if (region == 0).any():
+            return True
+    split = int(partial.sum(axis=0).argmax())
+    for j in range(62):
+        if region[split] >> j & 1:
+            part = region.copy()
+            part[split] = 1 << j
+            if not _covered(part, boxes, steps):
+                return False
+    return True
 
 
 def _vertex_optimum(

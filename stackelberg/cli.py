@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,7 +112,7 @@ def _solve(options: argparse.Namespace) -> int:
     print(equilibrium.strategy_table.to_string(index=False, float_format="{:.6g}".format))
     print(equilibrium.reply_table.to_string(index=False, float_format="{:.6g}".format))
     if certificate is not None:
-        print(f"certificate: {certificate.claim}; {certificate.message}")
+        print(textwrap.fill(f"certificate: {certificate.claim}; {certificate.message}", 80))
     return 0
 
 

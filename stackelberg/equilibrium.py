@@ -4,7 +4,7 @@ Nothing here computes; the classes are frozen records with a shape on every fiel
 what was proved: :attr:`Equilibrium.certificate` says what that is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -56,31 +56,52 @@ class SolveError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class Proof:
-    """Dual multipliers that bound the leader's value over every reply profile: one leaf per profile.
+    """Dual multipliers that bound the leader's value over every reply profile, in leaves that cover them all.
 
-    With leaf replies :math:`a`, non-negative :math:`y, z` and free :math:`w`, every commitment at which
-    :math:`a` is a best reply is worth at most
+    A leaf fixes the replies :math:`a_l` of some types and leaves the others free.  A free type is bounded by
+    a convex combination, with weights :math:`v`, of cuts :math:`\\alpha`; a cut of type l covers reply j by
+    multipliers :math:`\\mu_j \\ge 0` with
 
-    .. math:: \\max_i \\Big[\\sum_l p_l R^l_{i a_l} + \\sum_{l,k} y_{lk}(C^l_{i a_l} - C^l_{ik})
+    .. math:: \\alpha_i \\ge p_l R^l_{ij} + \\sum_k \\mu_{jk} (C^l_{ij} - C^l_{ik}) \\quad \\forall i,
+
+    so that it exceeds what the leader gets wherever j is a best reply.  With non-negative :math:`y, z` and
+    free :math:`w`, every commitment at which the fixed replies are best, and the free types reply anything
+    that their cuts cover, is worth at most
+
+    .. math:: \\max_i \\Big[\\sum_{l\\ \\text{fixed}} \\Big(p_l R^l_{i a_l}
+              + \\sum_k y_{lk}(C^l_{i a_l} - C^l_{ik})\\Big) + \\sum_c v_c \\alpha_{ci}
               - (A_{ub}^T z)_i - (A_{eq}^T w)_i\\Big] + b_{ub}^T z + b_{eq}^T w
 
-    whatever the multipliers, so rounding them costs tightness and never validity.
+    whatever the multipliers, so rounding them costs tightness and never validity; a cut that rounding broke
+    is repaired by shifting it up.
 
     Attributes
     ----------
     replies : ndarray of int, shape (leaves, types)
+        -1 where the type is free.
     reply_multipliers : ndarray, shape (leaves, types, follower actions)
         :math:`y`, on the rows "the leaf's reply is at least as good as k".
     ub_multipliers : ndarray, shape (leaves, inequalities)
         :math:`z`.
     eq_multipliers : ndarray, shape (leaves, equalities)
         :math:`w`.
+    cut_types : ndarray of int, shape (cuts,)
+    cut_vectors : ndarray, shape (cuts, leader actions)
+        :math:`\\alpha`.
+    cut_multipliers : ndarray, shape (cuts, follower actions, follower actions)
+        :math:`\\mu_{jk}`; row j is NaN where the cut does not cover reply j.
+    cut_weights : ndarray, shape (leaves, cuts)
+        :math:`v`; those of a free type's cuts sum to one, after rescaling.
     """
 
     replies: NDArray[np.int64]
     reply_multipliers: NDArray[np.float64]
     ub_multipliers: NDArray[np.float64]
     eq_multipliers: NDArray[np.float64]
+    cut_types: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    cut_vectors: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    cut_multipliers: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    cut_weights: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,7 +42,7 @@ def test_solve_prints_the_equilibrium(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "value 3.5" in out
     assert "certificate: optimal" in out
-    assert max(map(len, out.splitlines())) <= 100
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_json_on_stdout_is_json_alone_in_a_fresh_process(tmp_path):

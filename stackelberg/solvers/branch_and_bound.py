@@ -1,0 +1,552 @@
+"""Branch and bound over the types' best replies: the solver for games with many reply profiles.
+
+Fixing what every type replies leaves a linear program; a node fixes it for some types and bounds the rest by
+envelope cuts (:mod:`~stackelberg.solvers.envelope_cuts`).  The pieces:
+
+:mod:`~stackelberg.solvers.presolve`
+    a smaller game with the same value;
+:mod:`~stackelberg.solvers.reduction`
+    fewer coordinates, where payoffs depend on the commitment through fewer than it has;
+:mod:`~stackelberg.solvers.master`
+    the bounding programs, solved on the dual from the parent's basis;
+:mod:`~stackelberg.solvers.search`
+    the tree: :mod:`~stackelberg.solvers.node` bounds, :mod:`~stackelberg.solvers.branching` branches,
+    :mod:`~stackelberg.solvers.ascent` finds incumbents;
+:mod:`~stackelberg.solvers.leaves`
+    the proof;
+:mod:`~stackelberg.solvers.tiers`
+    interpreted at once, compiled where the game needs more.
+
+The idea of bounding best-reply profiles by convex relaxations is HBGS's and HUNTER's (Jain, Kiekintveld &
+Tambe, AAMAS 2011; Yin & Tambe, AAMAS 2012).
+"""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackelberg.equilibrium import Proof, Proposal, Status
+from stackelberg.game import BayesianStackelbergGame
+from stackelberg.response import replies_value
+from stackelberg.solvers import leaves, parallel, tiers
+from stackelberg.solvers import state as st
+from stackelberg.solvers.ascent import NOTHING, TIE, threshold
+from stackelberg.solvers.master import trivial_basis
+from stackelberg.solvers.presolve import Presolved, presolve
+from stackelberg.solvers.reduction import hull_distance, simplex_coordinates, skeleton
+from stackelberg.solvers.search import run
+
+ABSOLUTE_GAP = 1e-8
+"""Nodes this close to the incumbent (of the range of leader payoffs) are closed."""
+INTERPRETED_SECONDS = 0.5
+"""What a search may take before it asks for the compiled kernels on disk."""
+COMPILING_SECONDS = 3.0
+"""What it may take before it has them compiled, where the disk has none."""
+LARGE = 5000
+"""Types times leader actions times replies beyond which no search ends interpreted: compile at once."""
+CHUNK_SECONDS = 0.1
+"""How long a kernel runs before the clock, the limits and the keyboard are looked at."""
+FIRST_BUDGET = {False: 200_000, True: 100_000_000}
+"""Multiply-adds of a first run, interpreted or compiled, before their speed is known: about 0.1 s."""
+PROGRESS_SECONDS = 0.5
+"""How often a long search shows where it is."""
+RESTART_NODES = 256
+"""Size of the tree at which a cheaply cut root is cut again, and at which threads start."""
+
+
+def branch_and_bound(
+    game: BayesianStackelbergGame,
+    *,
+    time_limit: float | None = None,
+    node_limit: int | None = None,
+    gap: float = 0.0,
+    progress: bool = False,
+    threads: int = 1,
+    most_leaves: int = 0,
+    local_cuts: bool = True,
+) -> Proposal:
+    """Find a strong Stackelberg equilibrium by branch and bound.
+
+    Parameters
+    ----------
+    game : BayesianStackelbergGame
+    time_limit : float, optional
+        Seconds.
+    node_limit : int, optional
+        Nodes of the tree.
+    gap : float
+        Relative gap at which to stop early; 0 goes on to 1e-8 of the range of leader payoffs.
+    progress : bool
+        Whether to show incumbent and bound on stderr while a search runs long.
+    threads : int
+        Threads that share the open nodes once there are many; the answer is the same.
+    most_leaves : int
+        Up to this many leaves the proposal carries a proof of optimality; 0 asks for none.
+    local_cuts : bool
+        Whether 12 or more types that face at most 6 coordinates get cuts that hold below one node only: far
+        fewer nodes, but no proof.
+
+    Returns
+    -------
+    Proposal
+
+    Notes
+    -----
+    An interrupt from the keyboard is held back until the running kernel returns, within about
+    0.1 s, and then raised.  To keep what was found, hold a :class:`Search`: its state stays consistent and
+    :meth:`Search.advance` may be called again.
+    """
+    started = time.perf_counter()
+    small = presolve(game)
+    search = Search(small, gap=gap, most_leaves=most_leaves, local_cuts=local_cuts)
+    deadline = np.inf if time_limit is None else started + time_limit
+    finished = search.advance(deadline=deadline, node_limit=node_limit, progress=progress, threads=threads)
+    return _proposal(game, small, search, finished, node_limit)
+
+
+def _proposal(
+    game: BayesianStackelbergGame, small: Presolved, search: "Search", finished: bool, node_limit: int | None
+) -> Proposal:
+    types, rows, _ = game.shape
+    nodes, bound = search.nodes, search.bound
+    if not search.has_strategy:
+        status, message = Status.TIME_LIMIT, "out of time before a first commitment was found"
+        if finished:
+            status, message = Status.INFEASIBLE, "no mixed strategy meets the game's constraints"
+        elif node_limit is not None and nodes >= node_limit:
+            status, message = Status.NODE_LIMIT, "out of nodes before a first commitment was found"
+        return Proposal(
+            np.full(rows, np.nan), np.zeros(types, dtype=int), np.nan, np.inf, status, message, nodes
+        )
+    strategy = small.original_strategy(search.strategy)
+    replies = small.original_replies(search.profile, strategy)
+    value, _ = replies_value(game, strategy, replies)
+    bound = max(value, bound)
+    tier = "compiled" if search.is_compiled else "interpreted"
+    message = f"branch and bound, {nodes} nodes, {tier}"
+    if finished and bound - value <= 2 * ABSOLUTE_GAP * search.unit:
+        status = Status.OPTIMAL
+    elif finished:
+        status, message = Status.GAP, f"{message}, stopped within the gap"
+    elif node_limit is not None and nodes >= node_limit:
+        status, message = Status.NODE_LIMIT, f"{message}, out of nodes"
+    else:
+        status, message = Status.TIME_LIMIT, f"{message}, out of time"
+    return Proposal(strategy, replies, value, bound, status, message, nodes, search.proof())
+
+
+@dataclass
+class _Tuning:
+    """Settings by size; tuned on seeds that no benchmark uses."""
+
+    local_cuts: int
+    rounds: int
+    candidates: int
+    starts: int
+    tail: float
+    restart: bool
+
+    @classmethod
+    def of(cls, types: int, strategies: int, coordinates: int, local_cuts: bool) -> "_Tuning":
+        local = int(local_cuts and coordinates <= 6 and types >= 12)
+        cheap_root = strategies >= 16 or (strategies >= 8 and types <= 4)
+        return cls(
+            local_cuts=local,
+            rounds=2 if local else 0,
+            candidates=4 if local else 3,
+            starts=min(strategies, 20),
+            tail=0.1 if cheap_root else 0.03,
+            restart=strategies >= 16,
+        )
+
+
+class Search:
+    """A branch-and-bound search that can be advanced, stopped and advanced again.
+
+    Parameters
+    ----------
+    small : Presolved
+    gap : float
+        Relative gap at which the search counts as finished.
+
+    Attributes
+    ----------
+    is_compiled : bool
+        Whether the compiled kernels took over.
+    """
+
+    def __init__(
+        self, small: Presolved, *, gap: float = 0.0, most_leaves: int = 0, local_cuts: bool = True
+    ) -> None:
+        types, strategies, replies = small.leader.shape
+        self.small = small
+        self.unit, self.offset = small.unit, small.offset
+        self.is_compiled = False
+        self._is_large = types * strategies * replies > LARGE
+        leader = np.ascontiguousarray(small.leader.transpose(0, 2, 1)).reshape(-1, strategies)
+        follower = np.ascontiguousarray(small.follower.transpose(0, 2, 1)).reshape(-1, strategies)
+        self._reduce(types * leader, follower, small.rows)
+        game_leader, game_follower, rows = (
+            self._mapped(leader),
+            self._mapped(follower),
+            self._mapped(small.rows),
+        )
+        m = game_leader.shape[1]
+        tuning = _Tuning.of(types, strategies, m, local_cuts)
+        self._restart = tuning.restart
+        self._local = 96 if tuning.local_cuts else 0
+
+        by_action = game_follower.reshape(types, replies, m).transpose(0, 2, 1)
+        spread, perturbation = 0.7548776662, np.empty(m)
+        for i in range(m):
+            spread = (spread * 983.0) % 1.0
+            perturbation[i] = 1e-11 * (1 + spread)
+        self.game = st.Game(
+            types,
+            replies,
+            int(self.columns is not None),
+            int(len(rows) > 0),
+            game_follower,
+            np.ascontiguousarray(by_action).reshape(-1, replies),
+            leader,
+            follower,
+            np.vstack([self.points, -self.points.mean(axis=0)]),
+            perturbation,
+        )
+        cuts = types * (replies + 1) + (400_000 if tuning.local_cuts else 20_000)
+        facets = len(rows) + (2000 if self.columns is not None else 0)
+        # Large arrays stay uninitialised: the kernels write before they read.
+        self.cuts = st.Cuts(
+            vector=np.empty((cuts, m)),
+            owner=np.empty(cuts, np.int64),
+            shared=np.empty(cuts, np.int64),
+            active=np.empty(cuts, np.int64),
+            is_active=np.zeros(cuts, np.uint8),
+            covers=np.empty((cuts, replies), np.uint8),
+            facet=np.empty((max(facets, 1), m)),
+        )
+        self.cuts.vector[: types * replies] = game_leader
+        self.cuts.facet[: len(rows)] = rows
+        remembered = 1000 + strategies
+        self.pool = st.Pool(
+            point=np.empty((types * remembered, m)),
+            value=np.empty(types * remembered),
+            reply=np.empty(types * remembered, np.int64),
+            size=np.zeros(types, np.int64),
+            inverse=np.empty((types * replies, replies, replies)),
+            column=np.zeros((types * replies, replies + 1), np.int64),
+            level=np.empty((types * replies, replies)),
+        )
+        self.tree = st.new_tree(1024, self.game, self._local)
+        self.best = st.Best(
+            np.zeros(m),
+            np.zeros(st.NUMBERS),
+            np.zeros(st.COUNTERS, np.int64),
+            np.ones(types * replies, np.uint8),
+            np.zeros((most_leaves, types), np.int32),
+            np.zeros((most_leaves, m + types + 1), np.int32),
+            np.zeros(most_leaves, np.int64),
+        )
+        self.best.counters[st.FACETS] = len(rows)
+        numbers = self.best.numbers
+        numbers[st.VALUE], numbers[st.UNRESOLVED] = NOTHING, NOTHING
+        numbers[st.ABSOLUTE_GAP], numbers[st.RELATIVE_GAP] = ABSOLUTE_GAP, gap
+        numbers[st.TAIL], numbers[st.OFFSET] = tuning.tail, self.offset / self.unit
+        self.options = st.Options(
+            local_cuts=tuning.local_cuts,
+            rounds=tuning.rounds,
+            candidates=tuning.candidates,
+            starts=tuning.starts,
+            nodes=np.iinfo(np.int64).max,
+            grace=0,
+        )
+        self.scratch = st.new_scratch(self.game, self.cuts, self._local)
+        self._root: tuple[st.SmallInts, st.SmallInts] | None = None
+        self._seconds_per_work = 0.0
+        self._finished = False
+
+    def _reduce(self, leader: st.Floats, follower: st.Floats, rows: st.Floats) -> None:
+        strategies = leader.shape[1]
+        self.columns: st.Ints | None = None
+        self.points = np.eye(strategies)
+        found = None
+        if strategies > 3:
+            found = skeleton(np.vstack([np.ones((1, strategies)), leader, follower, rows]))
+        if found is not None:
+            self.columns = found[0]
+            self.points, self._shift, self._scale = simplex_coordinates(found[1])
+
+    def _mapped(self, functions: st.Floats) -> st.Floats:
+        """Linear functions of the commitment (rows), as functions of the search's coordinates."""
+        if self.columns is None:
+            return np.ascontiguousarray(functions)
+        kept = functions[:, self.columns]
+        return np.ascontiguousarray(self._scale * kept + (kept @ self._shift)[:, None])
+
+    @property
+    def nodes(self) -> int:
+        """Nodes that were bounded."""
+        return int(self.best.counters[st.NODES])
+
+    @property
+    def has_strategy(self) -> bool:
+        """Whether a commitment was found."""
+        return bool(self.best.numbers[st.VALUE] > NOTHING)
+
+    @property
+    def value(self) -> float:
+        """Leader's value of the incumbent, in utils."""
+        return float(self.best.numbers[st.VALUE] * self.unit + self.offset)
+
+    @property
+    def bound(self) -> float:
+        """No commitment is worth more, in utils, up to rounding."""
+        numbers, counters = self.best.numbers, self.best.counters
+        bound = max(numbers[st.VALUE], numbers[st.UNRESOLVED])
+        if counters[st.USED] == 0:
+            return np.inf
+        if counters[st.OPEN] > 0:
+            bound = max(bound, self.tree.bound[0])
+        return np.inf if bound >= 1e299 else float(bound * self.unit + self.offset)
+
+    @property
+    def strategy(self) -> NDArray[np.float64]:
+        """The incumbent, as a mixture of the presolved game's leader actions."""
+        x = self.best.x
+        if self.columns is not None:
+            m = x.size
+            normal, weight, chosen = np.empty(m), np.empty(m), np.empty(m, np.int64)
+            arguments = (self.game.points, x, normal, chosen, weight)
+            if self.is_compiled:
+                tiers.call_compiled("hull_distance", *arguments)
+            else:
+                hull_distance(*arguments)
+            x = np.zeros(self.points.shape[0])
+            inside = (chosen >= 0) & (chosen < len(x))
+            np.add.at(x, chosen[inside], np.maximum(weight[inside], 0.0))
+        return x / x.sum()
+
+    @property
+    def profile(self) -> NDArray[np.int64]:
+        """The incumbent's replies in the presolved game."""
+        shape, x = (self.game.types, self.game.replies), self.best.x
+        own = (self.game.follower @ x).reshape(shape)
+        leader = (self.cuts.vector[: len(self.game.follower)] @ x).reshape(shape)
+        tied = own >= own.max(axis=1, keepdims=True) - TIE
+        return np.where(tied, leader, -np.inf).argmax(axis=1)
+
+    def advance(
+        self,
+        *,
+        deadline: float = np.inf,
+        node_limit: int | None = None,
+        progress: bool = False,
+        threads: int = 1,
+    ) -> bool:
+        """Search on until the gap is closed (True) or a limit is met (False).
+
+        Parameters
+        ----------
+        deadline : float
+            A time of :func:`time.perf_counter`.
+        node_limit : int, optional
+            On all nodes of the search, not only of this call.
+        progress : bool
+        threads : int
+        """
+        most_nodes = np.iinfo(np.int64).max if node_limit is None else node_limit
+        shown = _Progress(self) if progress else None
+        started = time.perf_counter()
+        grow = 1
+        while not self._finished:
+            now = time.perf_counter()
+            if now >= deadline or self.nodes >= most_nodes:
+                return False
+            if not self.is_compiled and (self._is_large or _needs_compiled(now - started)):
+                self.is_compiled, self._seconds_per_work = True, 0.0
+            nodes_before, starts_before = self.nodes, self.best.counters[st.STARTS]
+            shared = threads > 1 and not self.options.local_cuts and self.is_compiled
+            first = self._restart or (shared and self.nodes < RESTART_NODES)
+            until = min(most_nodes, RESTART_NODES) if first else most_nodes
+            budget = self._budget(grow * CHUNK_SECONDS, deadline - now)
+            if shared and not first and self.best.counters[st.OPEN] >= threads:
+                outcome = self._run_shared(budget, until, threads)
+            else:
+                outcome = self._run(budget, until)
+            if outcome == st.OUT_OF_SLOTS:
+                self.tree = st.grown(self.tree)
+            elif outcome == st.FINISHED:
+                self._finished = True
+            elif self._restart and self.nodes >= RESTART_NODES:
+                self._restart_tree()
+            # a root too large for the budget repeats its last step: give it more each time
+            stuck = self.nodes == nodes_before and self.best.counters[st.STARTS] == starts_before
+            grow = min(grow * 2, 2**40) if stuck and outcome == st.OUT_OF_BUDGET else 1
+            if shown is not None:
+                shown.update()
+        if shown is not None:
+            shown.close()
+        return True
+
+    def _budget(self, seconds: float, left: float) -> int:
+        if self._seconds_per_work == 0.0:
+            return FIRST_BUDGET[self.is_compiled]
+        return max(int(min(seconds, left) / self._seconds_per_work), 1000)
+
+    def _run(self, budget: int, node_limit: int) -> int:
+        options = self.options._replace(nodes=node_limit, grace=FIRST_BUDGET[self.is_compiled])
+        arguments = (
+            self.game, self.cuts, self.pool, self.tree, self.best, options, self.scratch, budget,
+        )  # fmt: skip
+        work = self.best.counters[st.WORK]
+        with held_interrupts():
+            fresh = self.is_compiled and not tiers.is_loaded()
+            started = time.perf_counter()
+            if self.is_compiled:
+                outcome = tiers.call_compiled("run", *arguments)
+            else:
+                with np.errstate(all="ignore"):
+                    outcome = run(*arguments)
+            seconds = time.perf_counter() - started
+        done = int(self.best.counters[st.WORK] - work)
+        if done > 1000 and not fresh:
+            self._seconds_per_work = seconds / done
+        return int(outcome)
+
+    def _run_shared(self, budget: int, node_limit: int, threads: int) -> int:
+        """One round of threads over the open nodes."""
+        share = max((node_limit - self.nodes) // threads, 1)
+        options = self.options._replace(nodes=min(self.nodes + share, node_limit), grace=FIRST_BUDGET[True])
+
+        def work(worker: parallel.Worker) -> parallel.Worker:
+            outcome = st.OUT_OF_SLOTS
+            stop = worker.best.counters[st.WORK] + budget
+            while outcome == st.OUT_OF_SLOTS:
+                left = int(stop - worker.best.counters[st.WORK])
+                outcome = tiers.call_compiled(
+                    "run", self.game, worker.cuts, self.pool, worker.tree, worker.best, options,
+                    worker.scratch, left,
+                )  # fmt: skip
+                if outcome == st.OUT_OF_SLOTS:
+                    worker = worker._replace(tree=st.grown(worker.tree))
+            return worker
+
+        with held_interrupts(), ThreadPoolExecutor(threads) as pool:
+            workers = parallel.deal(self.game, self.cuts, self.tree, self.best, threads)
+            workers = list(pool.map(work, workers))
+            self.tree = parallel.gather(self.game, self.cuts, self.tree, self.best, workers)
+        numbers = self.best.numbers
+        is_closed = self.best.counters[st.OPEN] == 0 or self.tree.bound[0] <= threshold(numbers)
+        return st.FINISHED if is_closed else st.OUT_OF_BUDGET
+
+    def proof(self) -> Proof | None:
+        """What proves the bound, in the original game's units; None where the leaves were not all logged."""
+        counters, m = self.best.counters, self.best.x.size
+        if not self._finished or self.options.local_cuts or not len(self.best.leaf_fixed):
+            return None
+        leaves.log_remaining(self.tree, self.best)
+        which = self.cuts.shared[: counters[st.SHARED]].copy()
+        if counters[st.LEAVES_LOST] or len(which) > leaves.MOST_CUTS:
+            return None
+        n, columns = self.game.replies, m + self.game.types + 1
+        excess, multiplier = np.empty((len(which), n)), np.zeros((len(which), n, n))
+        counters[st.STOP] = np.iinfo(np.int64).max
+        self._call("dominate", self.game, self.pool, self.cuts, which, excess, multiplier, counters)
+        covered = self.cuts.covers[which].astype(bool) & (excess < 1e-6)
+        shift = np.where(covered, excess, -np.inf).max(axis=1)
+        shift[~covered.any(axis=1)] = 0.0
+        self.cuts.vector[which] += shift[:, None]  # as tight as its replies allow
+        number = np.zeros((counters[st.LEAVES], columns), np.int64)
+        weight = np.zeros((counters[st.LEAVES], columns))
+        cutoff = float(self.best.numbers[st.VALUE]) + leaves.CLEARANCE
+        self._call("weigh_leaves", self.game, self.cuts, self.best, cutoff, self.scratch, number, weight)
+        empty = leaves.nowhere_best(self.small, self.pool)
+        refutation = np.zeros((len(empty), n))
+        self._call("refute", self.game, self.pool, empty, refutation, counters)
+        return leaves.proof_of(
+            self.small,
+            self.game,
+            self.cuts,
+            self.best,
+            which,
+            excess - shift[:, None],
+            multiplier,
+            number,
+            weight,
+            empty,
+            refutation,
+        )
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        with held_interrupts(), np.errstate(all="ignore"):
+            if self.is_compiled:
+                return tiers.call_compiled(name, *arguments)
+            return getattr(leaves, name)(*arguments)
+
+    def _restart_tree(self) -> None:
+        """Search anew from a root cut to the end, with the incumbent, cuts and struck replies kept."""
+        self._restart = False
+        counters, m = self.best.counters, self.best.x.size
+        trivial = st.new_basis(m, self.game.types)
+        trivial_basis(self.game, self.cuts, trivial, self.scratch)
+        self.tree.fixed[0] = -1
+        self.tree.basis[0] = np.concatenate([trivial.column, trivial.key])
+        self.tree.allowed[0] = self.best.allowed
+        self.tree.local[0, 0] = 0
+        self.tree.bound[0], self.tree.slot[0] = 1e300, 0
+        counters[st.OPEN], counters[st.FREE], counters[st.USED], counters[st.ROOT] = 1, 0, 1, 0
+        self.best.numbers[st.TAIL] = 1e-3
+
+
+def _needs_compiled(seconds: float) -> bool:
+    if tiers.is_loaded() or seconds > COMPILING_SECONDS:
+        return True
+    return seconds > INTERPRETED_SECONDS and tiers.is_cached()
+
+
+@contextmanager
+def held_interrupts() -> Iterator[None]:
+    """Hold back a keyboard interrupt until the arrays are consistent again."""
+    held: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    usual = in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
+        signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if held:
+        raise KeyboardInterrupt
+
+
+class _Progress:
+    """One line on stderr: seconds, nodes, incumbent, bound."""
+
+    def __init__(self, search: Search) -> None:
+        self.search, self.started, self.last = search, time.perf_counter(), 0.0
+
+    def update(self) -> None:
+        now = time.perf_counter()
+        if now - max(self.last, self.started) < PROGRESS_SECONDS:
+            return
+        self.last = now
+        s = self.search
+        print(
+            f"\r{now - self.started:7.1f} s  {s.nodes:>9,} nodes  value {s.value:.8g}  bound {s.bound:.8g} ",
+            end="", file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        if self.last:
+            print(file=sys.stderr)
