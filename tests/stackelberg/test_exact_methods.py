@@ -19,6 +19,7 @@ def by_batch(game):
 
 
 METHODS = {
+    "branch-and-bound": lambda game: sb.solve(game, method="branch-and-bound").value,
     "multiple-lps": lambda game: sb.solve(game, method="multiple-lps").value,
     "cells": lambda game: sb.solve(game, method="cells").value,
     "dobss": lambda game: sb.solve(game, method="dobss").value,
