@@ -59,6 +59,8 @@ FIRST_BUDGET = {False: 200_000, True: 100_000_000}
 """Multiply-adds of a first run, interpreted or compiled, before their speed is known: about 0.1 s."""
 PROGRESS_SECONDS = 0.5
 """How often a long search shows where it is."""
+MOST_FACETS = 2000
+"""Facets of the hull that a reduced search can hold; where they do not do, the game is searched unreduced."""
 RESTART_NODES = 256
 """Size of the tree at which a cheaply cut root is cut again, and at which threads start."""
 
@@ -109,12 +111,27 @@ def branch_and_bound(
     small = presolve(game)
     search = Search(small, gap=gap, most_leaves=most_leaves, local_cuts=local_cuts)
     deadline = np.inf if time_limit is None else started + time_limit
-    finished = search.advance(deadline=deadline, node_limit=node_limit, progress=progress, threads=threads)
-    return _proposal(game, small, search, finished, node_limit)
+    limits: dict[str, Any] = {
+        "deadline": deadline,
+        "node_limit": node_limit,
+        "progress": progress,
+        "threads": threads,
+    }
+    proposal = _proposal(game, small, search, search.advance(**limits), gap, node_limit)
+    if proposal.status is Status.FAILED and search.columns is not None:
+        # The hull of the reduced coordinates was not closed: search where no hull is needed.
+        search = Search(small, gap=gap, most_leaves=most_leaves, local_cuts=local_cuts, reduce=False)
+        proposal = _proposal(game, small, search, search.advance(**limits), gap, node_limit)
+    return proposal
 
 
 def _proposal(
-    game: BayesianStackelbergGame, small: Presolved, search: "Search", finished: bool, node_limit: int | None
+    game: BayesianStackelbergGame,
+    small: Presolved,
+    search: "Search",
+    finished: bool,
+    gap: float,
+    node_limit: int | None,
 ) -> Proposal:
     types, rows, _ = game.shape
     nodes, bound = search.nodes, search.bound
@@ -133,10 +150,13 @@ def _proposal(
     bound = max(value, bound)
     tier = "compiled" if search.is_compiled else "interpreted"
     message = f"branch and bound, {nodes} nodes, {tier}"
-    if finished and bound - value <= 2 * ABSOLUTE_GAP * search.unit:
+    exact, asked = 2 * ABSOLUTE_GAP * search.unit, gap * abs(value) * (1 + 1e-9)
+    if finished and bound - value <= exact:
         status = Status.OPTIMAL
-    elif finished:
+    elif finished and bound - value <= exact + asked:
         status, message = Status.GAP, f"{message}, stopped within the gap"
+    elif finished:
+        status, message = Status.FAILED, f"{message}, programs that were not solved keep the bound open"
     elif node_limit is not None and nodes >= node_limit:
         status, message = Status.NODE_LIMIT, f"{message}, out of nodes"
     else:
@@ -177,6 +197,8 @@ class Search:
     small : Presolved
     gap : float
         Relative gap at which the search counts as finished.
+    reduce : bool
+        Whether to search in fewer coordinates where that pays.
 
     Attributes
     ----------
@@ -185,7 +207,13 @@ class Search:
     """
 
     def __init__(
-        self, small: Presolved, *, gap: float = 0.0, most_leaves: int = 0, local_cuts: bool = True
+        self,
+        small: Presolved,
+        *,
+        gap: float = 0.0,
+        most_leaves: int = 0,
+        local_cuts: bool = True,
+        reduce: bool = True,
     ) -> None:
         types, strategies, replies = small.leader.shape
         self.small = small
@@ -194,7 +222,7 @@ class Search:
         self._is_large = types * strategies * replies > LARGE
         leader = np.ascontiguousarray(small.leader.transpose(0, 2, 1)).reshape(-1, strategies)
         follower = np.ascontiguousarray(small.follower.transpose(0, 2, 1)).reshape(-1, strategies)
-        self._reduce(types * leader, follower, small.rows)
+        self._reduce(types * leader, follower, small.rows, reduce)
         game_leader, game_follower, rows = (
             self._mapped(leader),
             self._mapped(follower),
@@ -223,7 +251,7 @@ class Search:
             perturbation,
         )
         cuts = types * (replies + 1) + (400_000 if tuning.local_cuts else 20_000)
-        facets = len(rows) + (2000 if self.columns is not None else 0)
+        facets = len(rows) + (MOST_FACETS if self.columns is not None else 0)
         # Large arrays stay uninitialised: the kernels write before they read.
         self.cuts = st.Cuts(
             vector=np.empty((cuts, m)),
@@ -274,12 +302,12 @@ class Search:
         self._seconds_per_work = 0.0
         self._finished = False
 
-    def _reduce(self, leader: st.Floats, follower: st.Floats, rows: st.Floats) -> None:
+    def _reduce(self, leader: st.Floats, follower: st.Floats, rows: st.Floats, reduce: bool) -> None:
         strategies = leader.shape[1]
         self.columns: st.Ints | None = None
         self.points = np.eye(strategies)
         found = None
-        if strategies > 3:
+        if reduce and strategies > 3:
             found = skeleton(np.vstack([np.ones((1, strategies)), leader, follower, rows]))
         if found is not None:
             self.columns = found[0]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 import stackelberg as sb
 from stackelberg.solvers import branch_and_bound as bb
-from stackelberg.solvers import leaves, state, tiers
+from stackelberg.solvers import leaves, reduction, state, tiers
 from stackelberg.solvers.ascent import leader_value
 from stackelberg.solvers.multiple_lps import multiple_lps
 from stackelberg.solvers.presolve import presolve
@@ -91,7 +91,7 @@ def test_local_cuts_where_few_leader_actions_meet_many_types():
 
 
 def test_rank_reduction_searches_fewer_coordinates():
-    game = random_game(0, 4, 9, 3, "low rank")
+    game = random_game(0, 4, 20, 3, "low rank")
     search = bb.Search(presolve(game))
     assert search.columns is not None
     assert search.best.x.size == 5  # three common factors, one of the followers' own, and the constant
@@ -100,6 +100,38 @@ def test_rank_reduction_searches_fewer_coordinates():
     assert (x >= 0).all()
     value = leader_value(search.game, search.cuts.vector, x @ search.points, search.profile, np.zeros(3))
     assert value == pytest.approx(search.best.numbers[state.VALUE], abs=1e-9)
+
+
+@pytest.mark.parametrize("rows", [24, 44, 80])
+def test_agrees_on_games_with_many_leader_actions(rows):
+    """Beyond twice types times replies every game is of low rank, and its hull has more facets than can be found."""
+    for seed in range(2):
+        rng = np.random.default_rng([rows, seed])
+        game = sb.BayesianStackelbergGame(
+            rng.random((3, rows, 4)), rng.random((3, rows, 4)), np.full(3, 1 / 3)
+        )
+        expected, found = multiple_lps(game), bb.branch_and_bound(game)
+        assert found.status is sb.Status.OPTIMAL
+        assert found.value == pytest.approx(expected.value, abs=1e-7)
+
+
+def test_a_hull_that_is_not_closed_costs_time_and_not_the_answer(monkeypatch):
+    """Reduced as far as it goes, with room for one facet: the search notices and starts again unreduced."""
+    monkeypatch.setattr(reduction, "MOST_COORDINATES", 99)
+    monkeypatch.setattr(reduction, "LARGEST_SHARE", 1.0)
+    monkeypatch.setattr(bb, "MOST_FACETS", 1)
+    reported = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        game = sb.BayesianStackelbergGame(rng.random((2, 24, 3)), rng.random((2, 24, 3)), [0.5, 0.5])
+        small = presolve(game)
+        reduced = bb.Search(small)
+        assert reduced.columns is not None
+        reported.append(bb._proposal(game, small, reduced, reduced.advance(), 0.0, None).status)
+        found = bb.branch_and_bound(game)
+        assert found.status is sb.Status.OPTIMAL
+        assert found.value == pytest.approx(multiple_lps(game).value, abs=1e-7)
+    assert sb.Status.FAILED in reported
 
 
 def test_limits_return_the_incumbent_and_a_bound():
