@@ -41,6 +41,7 @@ SMALL_SHAPES = (
     (5, 3, 3),
     (6, 6, 1),
     (8, 2, 4),
+    (48, 3, 3),
 )
 LARGE_SHAPES = ((2, 4, 8), (3, 5, 6), (4, 4, 6), (5, 5, 5))
 """Leader actions, follower actions, types."""
