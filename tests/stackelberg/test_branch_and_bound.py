@@ -313,7 +313,7 @@ def test_threads_find_the_same_value_and_a_proof(monkeypatch):
         assert search.advance(threads=3)
         monkeypatch.setattr(bb.Search, "_budget", budget)
         assert search.value == pytest.approx(alone.value, abs=1e-7)
-        proposal = bb._proposal(game, small, search, True, None)
+        proposal = bb._proposal(game, small, search, True, 0.0, None)
         assert sb.certify(game, proposal).claim == "optimal"
 
 
