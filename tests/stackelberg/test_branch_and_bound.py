@@ -150,7 +150,9 @@ def test_limits_return_the_incumbent_and_a_bound():
 def test_a_time_limit_holds_on_a_game_far_too_large():
     started = time.perf_counter()
     found = bb.branch_and_bound(random_game(0, 30, 12, 8), time_limit=0.3)
-    assert time.perf_counter() - started < 60  # it would run for hours; how near the limit it ends is a benchmark
+    assert (
+        time.perf_counter() - started < 60
+    )  # it would run for hours; how near the limit it ends is a benchmark
     assert found.status is sb.Status.TIME_LIMIT
     assert found.value <= found.bound
 
