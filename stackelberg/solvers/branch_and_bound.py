@@ -426,8 +426,8 @@ class Search:
         return True
 
     def _budget(self, seconds: float, left: float) -> int:
-        if self._seconds_per_work == 0.0:
-            return FIRST_BUDGET[self.is_compiled]
+        if self._seconds_per_work == 0.0:  # speed unknown yet: a first budget takes at most about a chunk
+            return max(int(FIRST_BUDGET[self.is_compiled] * min(left / CHUNK_SECONDS, 1.0)), 1000)
         return max(int(min(seconds, left) / self._seconds_per_work), 1000)
 
     def _run(self, budget: int, node_limit: int) -> int:

@@ -200,8 +200,9 @@ def test_results_come_as_tables():
 @pytest.mark.parametrize("method", METHODS)
 def test_out_of_time_is_a_status_and_says_what_to_do(method):
     rng = np.random.default_rng(0)
-    types = 6 if method == "multiple-lps" else 14  # far more than a millisecond's work for any of them
-    shape = (types, 10, 5)
+    # far more than seconds of work for any method, so that no machine is fast enough to end within a millisecond
+    shape = (6, 10, 5) if method == "multiple-lps" else (30, 20, 10)
+    types = shape[0]
     game = sb.BayesianStackelbergGame(
         rng.normal(size=shape), rng.normal(size=shape), np.full(types, 1 / types)
     )
