@@ -16,19 +16,26 @@ from estimators.newton import EstimationWarning
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations, read_observations
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
 from estimators.shares import PreferenceLaw
+from estimators.simulate import Design, Estimate, Recoverable, Recovery, Refit, cramer_rao, recover
 from estimators.structural import StructuralPayoffs
 
 __all__ = [
     "ORIENTATIONS",
     "SAFETY",
     "Assumptions",
+    "Design",
+    "Estimate",
     "EstimationWarning",
     "LatentClasses",
     "ObservationError",
     "Observations",
     "PreferenceLaw",
+    "Recoverable",
+    "Recovery",
+    "Refit",
     "StructuralPayoffs",
     "compliance_gap",
+    "cramer_rao",
     "datasets",
     "faking_game",
     "fracture",
@@ -37,5 +44,6 @@ __all__ = [
     "published_gaps",
     "read_observations",
     "recommend",
+    "recover",
     "threshold",
 ]
