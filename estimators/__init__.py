@@ -9,6 +9,8 @@
 """
 
 from estimators import datasets
+from estimators.choice import CommitmentChoice
+from estimators.choice_identification import IdentificationError
 from estimators.fracture import fracture, fracture_curve, threshold
 from estimators.gap import compliance_gap, published_gaps
 from estimators.latent_class import LatentClasses
@@ -23,9 +25,11 @@ __all__ = [
     "ORIENTATIONS",
     "SAFETY",
     "Assumptions",
+    "CommitmentChoice",
     "Design",
     "Estimate",
     "EstimationWarning",
+    "IdentificationError",
     "LatentClasses",
     "ObservationError",
     "Observations",
