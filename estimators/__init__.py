@@ -15,6 +15,7 @@ from estimators.fracture import fracture, fracture_curve, threshold
 from estimators.gap import compliance_gap, published_gaps
 from estimators.latent_class import LatentClasses
 from estimators.newton import EstimationWarning
+from estimators.npmle import Npmle
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations, read_observations
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
 from estimators.shares import PreferenceLaw
@@ -31,6 +32,7 @@ __all__ = [
     "EstimationWarning",
     "IdentificationError",
     "LatentClasses",
+    "Npmle",
     "ObservationError",
     "Observations",
     "PreferenceLaw",

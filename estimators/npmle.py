@@ -1,0 +1,351 @@
+"""The joint law of train and deploy rates over prompts is fitted without a model of its shape.
+
+Model: prompt i has rates (p_iT, p_iD) ~ G, any law on the unit square; k_is of n_is samples agree, binomially.
+  ℓ(G) = Σ_i log ∫ Bin(k_iT; n_iT, p_T) Bin(k_iD; n_iD, p_D) dG.
+
+In words: the largest likelihood that any law of the prompts can have, hence the yardstick for models of it. G is not
+unique, since n samples a prompt identify only moments (THEORY 2.2, Theorem 5), and its some 25 atoms are no types: read
+the fitted probabilities of counts, the mean rates and the predictions, not the atoms. For shares above and below a
+threshold take `estimators.fracture_bounds`.
+
+The certificate holds over the square, not only over a grid: the slope D (`estimators.mixing`) is a smooth surface. Its
+maxima are sought on a grid with a step of an eighth of the standard error of k/n on the arcsine scale and polished by
+Newton's method; before a fit is called converged they are sought again, from its atoms and from a grid three times
+finer. A coarser search calls fits converged that are 1e-3 short.
+
+Source: Kiefer and Wolfowitz (1956), Ann. Math. Stat. 27:887-906; Wang (2007), JRSS B 69:185-198.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from estimators.count_cells import CountCells, pair_cells
+from estimators.mixing import Mixture, binomial_rows, climb, local_maxima
+from estimators.newton import EstimationWarning
+
+if TYPE_CHECKING:
+    from estimators.observations import Observations
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_FINER = 3  # the grid of the last check over the grid of the search
+# From the nearest grid point to a peak a binomial factor rises by less than 1 %: peaks lower than this cannot win.
+_NEAR = 0.9
+_EDGE = 1e-4  # in angle: a rate of 1e-8
+
+
+class Npmle:
+    """Nonparametric maximum likelihood of the joint law of (p_train, p_deploy) over prompts.
+
+    Parameters
+    ----------
+    grid : int, optional
+        Points per axis from which maxima of the slope are sought; by default enough for the largest n.
+    tolerance : float
+        The log-likelihood is at most this far from its maximum.
+    max_iterations : int
+    bootstrap : int
+        Resamples of prompts behind the intervals of the summary; 0 for none.
+    level : float in (0, 1)
+    seed : int
+
+    Attributes
+    ----------
+    support_ : (J, 2)
+        Atoms (p_train, p_deploy), sorted.
+    weights_ : (J,)
+    log_likelihood_ : float
+        With the binomial coefficients, as in the other models.
+    d_max_ : float
+        Certificate: the largest slope of the log-likelihood towards an atom of the unit square.
+    converged_ : bool
+    status_, message_ : str
+    iterations_, n_prompts_, n_cells_ : int
+    summary : DataFrame
+        parameter, estimate, se, low, high: mean rates, gap, standard deviations over prompts of the rates, their
+        correlation. Percentiles of the bootstrap; NaN without.
+
+    Examples
+    --------
+    >>> from estimators.count_cells import count_cells
+    >>> cells = count_cells([[10, 10]] * 5, [[9, 2], [10, 5], [8, 1], [5, 0], [2, 0]])
+    >>> fit = Npmle().fit_cells(cells)
+    >>> print(len(fit.weights_), round(fit.log_likelihood_, 4), fit.d_max_ < 1e-6)
+    4 -14.9545 True
+    """
+
+    def __init__(
+        self,
+        grid: int | None = None,
+        *,
+        tolerance: float = 5e-7,
+        max_iterations: int = 200,
+        bootstrap: int = 0,
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> None:
+        self.grid = grid
+        self.tolerance = tolerance
+        self.max_iterations = max_iterations
+        self.bootstrap = bootstrap
+        self.level = level
+        self.seed = seed
+
+    def get_params(self) -> dict[str, Any]:
+        """What `__init__` stored."""
+        names = ("grid", "tolerance", "max_iterations", "bootstrap", "level", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    def fit(self, obs: Observations) -> Self:
+        """Fit to the (train, deploy) pairs of the observations, each a prompt of its own.
+
+        Raises
+        ------
+        ValueError
+            A parameter outside its range, or no pair.
+
+        Warns
+        -----
+        EstimationWarning
+            The climb did not reach the tolerance.
+        """
+        return self.fit_cells(pair_cells(obs))
+
+    def fit_cells(self, cells: CountCells) -> Self:
+        """Fit to count cells with the contexts train and deploy; see `fit`."""
+        self._check(cells)
+        found = fit_law(cells.n, cells.k, cells.weights, self.grid, self.tolerance, self.max_iterations)
+        order = np.lexsort(found.atoms.T[::-1])
+        self.support_, self.weights_ = found.atoms[order], found.weights[order]
+        self.log_likelihood_, self.d_max_ = found.log_likelihood, found.d_max
+        self.iterations_ = found.iterations
+        self.n_prompts_, self.n_cells_ = int(cells.prompts), len(cells.k)
+        self.converged_ = bool(found.d_max < self.tolerance)
+        self.status_ = "converged" if self.converged_ else "not converged"
+        near = f"the log-likelihood is within {max(found.d_max, 0.0):.1e} of its maximum over all laws"
+        self.message_ = near if self.converged_ else f"{near}; raise max_iterations or tolerance"
+        self._summarise(cells)
+        if not self.converged_:
+            warnings.warn(f"{self.status_}: {self.message_}", EstimationWarning, stacklevel=2)
+        return self
+
+    def log_probability(self, n: ArrayLike, k: ArrayLike, uniform: float = 0.0) -> Floats:
+        """Log probability of counts (N, 2) of n samples (N, 2) under the fitted law, (N,).
+
+        Parameters
+        ----------
+        n, k : (N, 2) of int
+            A context with n = 0 is not looked at, so that log P(k_D | k_T) is one value minus another.
+        uniform : float in [0, 1)
+            Share of a uniform law mixed in: the bare law may call impossible what it has not seen.
+        """
+        n, k = np.asarray(n, dtype=np.int64), np.asarray(k, dtype=np.int64)
+        rows = binomial_rows(n, k, self.support_) @ self.weights_
+        flat = 1.0 / np.prod(n + 1.0, axis=1)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log((1 - uniform) * rows + uniform * flat))
+
+    def print_summary(self) -> None:
+        """Print how well the law is determined, and what it says of the rates."""
+        print(f"NPMLE: {self.n_prompts_} prompts, {self.n_cells_} distinct cells, {len(self.weights_)} atoms")
+        print(f"log-likelihood {self.log_likelihood_:.2f}; {self.status_}: {self.message_}")
+        print(self.summary.round(3).to_string(index=False))
+
+    def _check(self, cells: CountCells) -> None:
+        if self.grid is not None and self.grid < 3:
+            raise ValueError(f"grid is {self.grid}; give at least 3 points per axis")
+        if not 0 < self.level < 1 or self.tolerance <= 0 or self.max_iterations < 1 or self.bootstrap < 0:
+            raise ValueError(
+                "level must lie in (0, 1), tolerance above 0, max_iterations be at least 1, bootstrap at least 0"
+            )
+        if cells.n.shape[1] != 2:
+            raise ValueError(f"cells must have the two contexts train and deploy, got {cells.n.shape[1]}")
+
+    def _summarise(self, cells: CountCells) -> None:
+        estimate = _moments(self.support_, self.weights_)
+        table = pd.DataFrame({"parameter": list(estimate), "estimate": list(estimate.values())})
+        table[["se", "low", "high"]] = np.nan
+        if self.bootstrap:
+            rng = np.random.default_rng(self.seed)
+            prompts = round(cells.prompts)
+            drawn = []
+            for weights in rng.multinomial(prompts, cells.weights / cells.prompts, self.bootstrap):
+                seen = weights > 0
+                found = fit_law(
+                    cells.n[seen],
+                    cells.k[seen],
+                    weights[seen].astype(float),
+                    self.grid,
+                    1e-4,
+                    self.max_iterations,
+                )
+                drawn.append(list(_moments(found.atoms, found.weights).values()))
+            values = np.array(drawn)
+            table["se"] = values.std(axis=0, ddof=1)
+            tails = [0.5 - self.level / 2, 0.5 + self.level / 2]
+            table["low"], table["high"] = np.nanquantile(values, tails, axis=0)
+        self.summary = table
+
+
+def fit_law(
+    n: Ints,
+    k: Ints,
+    weights: Floats,
+    grid: int | None = None,
+    tolerance: float = 5e-7,
+    max_iterations: int = 200,
+) -> Mixture:
+    """Fit the law of the rates to distinct count rows.
+
+    Parameters
+    ----------
+    n, k : (C, 2) of int
+    weights : (C,)
+        Prompts with this row.
+
+    Returns
+    -------
+    Mixture
+        Atoms (J, 2) in the unit square; `fitted` is the probability of each row.
+    """
+    acts = np.column_stack([k[:, 0], n[:, 0] - k[:, 0], k[:, 1], n[:, 1] - k[:, 1]]).astype(np.float64)
+    powers = np.hstack(
+        [np.ones((len(n), 1)), acts, (acts[:, :, None] * acts[:, None, :]).reshape(len(n), 16)]
+    )
+    coarse = grid_angles(int(n.max()), grid)
+    fine = np.linspace(0.0, math.pi / 2, _FINER * (len(coarse) - 1) + 1)
+    sheets = [(angles, *_on_grid(n, k, angles)) for angles in (coarse, fine)]
+    enough = float(weights.sum()) + tolerance
+
+    def columns(atoms: Floats) -> Floats:
+        return binomial_rows(n, k, atoms)
+
+    def peaks(ratios: Floats, angles: Floats, train: Floats, deploy: Floats) -> tuple[Floats, Floats, float]:
+        surface = (train * ratios[:, None]).T @ deploy
+        row, column = np.nonzero(local_maxima(surface) & (surface > _NEAR * surface.max()))
+        return np.column_stack([angles[row], angles[column]]), surface[row, column], float(angles[1])
+
+    def from_grid(ratios: Floats, atoms: Floats) -> tuple[Floats, float]:
+        start, slope, _ = peaks(ratios, *sheets[0])
+        return np.sin(start) ** 2, float(slope.max())
+
+    def from_square(ratios: Floats, atoms: Floats) -> tuple[Floats, float]:
+        def weighted(atoms: Floats) -> Floats:
+            return ratios[:, None] * columns(atoms)
+
+        new, top = _polish(weighted, powers, *peaks(ratios, *sheets[0]), steps=2)
+        if (
+            top < enough
+        ):  # nothing left to see from the coarse grid: before it is called a maximum, look closely
+            start, slope, reach = peaks(ratios, *sheets[1])
+            start = np.vstack([start, np.arcsin(np.sqrt(np.minimum(atoms, 1.0)))])
+            slope = np.append(slope, ratios @ columns(atoms))
+            new, top = _polish(weighted, powers, start, slope, reach, steps=8)
+        return new, top
+
+    # The rates as observed, pulled off the edges, give every row a positive value.
+    seen = (k + 0.5) / (n + 1.0)
+    few = np.sin(np.linspace(0.1, math.pi / 2 - 0.1, 6)) ** 2
+    square = np.stack(np.meshgrid(few, few), axis=-1).reshape(-1, 2)
+    first = climb(weights, columns, from_grid, np.vstack([seen, square]), tolerance=0.01)
+    return climb(
+        weights,
+        columns,
+        from_square,
+        first.atoms,
+        first.weights,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
+
+
+def grid_angles(n: int, points: int | None = None) -> Floats:
+    """Angles φ from 0 to π/2 of rates sin²φ; by default with a step of an eighth of 1/(2√n), the error of k/n there."""
+    points = max(21, math.ceil(8 * math.pi * math.sqrt(n)) + 1) if points is None else points
+    return np.linspace(0.0, math.pi / 2, points)
+
+
+def _on_grid(n: Ints, k: Ints, angles: Floats) -> tuple[Floats, Floats]:
+    """Binomial factors of the rows in train and in deploy at the grid's rates, (C, M) each."""
+    rates = np.sin(angles[:, None]) ** 2
+    return binomial_rows(n[:, :1], k[:, :1], rates), binomial_rows(n[:, 1:], k[:, 1:], rates)
+
+
+def _polish(
+    weighted: Callable[[Floats], Floats],
+    powers: Floats,
+    start: Floats,
+    value: Floats,
+    reach: float,
+    steps: int,
+) -> tuple[Floats, float]:
+    """Newton steps from grid angles, (J, 2), to the peaks of the slope surface; atoms (J, 2) and the highest value.
+
+    With q = (k_T, n_T − k_T, k_D, n_D − k_D) and p_s = sin²φ_s, the log of a row has slope q_s · u_s in φ_s,
+    u_s = (2 cot φ_s, −2 tan φ_s): all derivatives of the surface are sums of the rows' values times powers of q. At an
+    edge the surface is even in φ, hence level.
+
+    Parameters
+    ----------
+    weighted : atoms (J, 2) -> (C, J)
+        Ratio times probability of each row.
+    powers : (C, 21)
+        1, q and the products q q.
+    reach : float
+        Farthest move, in angle.
+    """
+    edge = (start <= 0) | (start >= math.pi / 2 - 1e-9)
+    # A coordinate on an edge is held there, and tried just off it too: a peak may hide before the next grid point.
+    off = np.flatnonzero(edge.any(axis=1))
+    held = np.vstack([edge, np.zeros((len(off), 2), dtype=bool)])
+    now = np.vstack([start, np.clip(start[off], reach / 2, math.pi / 2 - reach / 2)])
+    best, top = now, np.append(value, np.zeros(len(off)))
+    low, high = np.where(held, now, np.maximum(now - 2 * reach, _EDGE)), np.where(held, now, now + 2 * reach)
+    high = np.where(held, now, np.minimum(high, math.pi / 2 - _EDGE))
+    for step in range(steps + 1):
+        sums = powers.T @ weighted(np.sin(now) ** 2)
+        height, linear, square = sums[0], sums[1:5], sums[5:].reshape(4, 4, -1)
+        better = height > top
+        best, top = np.where(better[:, None], now, best), np.where(better, height, top)
+        if step == steps:
+            break
+        tan = np.tan(np.where(held, 1.0, now).T)
+        u = 2 * np.stack([1 / tan, -tan], axis=1)
+        slope, bend = np.zeros((len(now), 2)), np.zeros((len(now), 2, 2))
+        for s in (0, 1):
+            own = slice(2 * s, 2 * s + 2)
+            slope[:, s] = np.sum(u[s] * linear[own], axis=0)
+            bend[:, s, s] = np.einsum("aj,abj,bj->j", u[s], square[own, own], u[s])
+            bend[:, s, s] -= np.sum((2 + u[s] ** 2 / 2) * linear[own], axis=0)
+        bend[:, 0, 1] = bend[:, 1, 0] = np.einsum("aj,abj,bj->j", u[0], square[:2, 2:], u[1])
+        slope[held] = bend[held] = bend.swapaxes(1, 2)[held] = 0.0
+        curvature, axes = np.linalg.eigh(bend)
+        along = np.einsum("jab,ja->jb", axes, slope) / np.maximum(np.abs(curvature), 1e-9)
+        move = np.einsum("jab,jb->ja", axes, np.clip(along, -reach, reach))  # uphill whatever the curvature
+        now = np.clip(now + move, low, high)
+    return np.sin(best) ** 2, float(top.max())
+
+
+def _moments(atoms: Floats, weights: Floats) -> dict[str, float]:
+    """Mean rates, gap, standard deviations over prompts and the correlation (NaN where a rate does not vary)."""
+    mean = weights @ atoms
+    spread = np.sqrt(weights @ (atoms - mean) ** 2)
+    both = float(weights @ np.prod(atoms - mean, axis=1))
+    varies = spread.min() > 1e-9
+    return {
+        "mean_train": float(mean[0]),
+        "mean_deploy": float(mean[1]),
+        "gap": float(mean[0] - mean[1]),
+        "sd_train": float(spread[0]),
+        "sd_deploy": float(spread[1]),
+        "correlation": both / float(spread.prod()) if varies else float("nan"),
+    }
