@@ -9,7 +9,15 @@
 from stackelberg import examples
 from stackelberg.certify import certify
 from stackelberg.equilibrium import Certificate, Equilibrium, Proof, SolveError, Status
-from stackelberg.faking import Commitment, CuePolicy, FakingGame, FollowerType, LeaderCosts, Method
+from stackelberg.faking import (
+    Commitment,
+    CuePolicy,
+    FakingGame,
+    FollowerType,
+    LeaderCosts,
+    Method,
+    TrainingRun,
+)
 from stackelberg.files import read_game, write_game
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
 from stackelberg.response import best_replies, logit_replies
@@ -34,6 +42,7 @@ __all__ = [
     "Proof",
     "SolveError",
     "Status",
+    "TrainingRun",
     "best_replies",
     "certify",
     "examples",

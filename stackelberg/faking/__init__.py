@@ -15,6 +15,8 @@ in formulas            in code                                       unit
 :math:`\\lambda_\\theta`   ``FollowerType.rationality``                  1/utils
 :math:`\\kappa_\\theta`    ``FollowerType.cue_sharpness``                none
 :math:`\\delta_m`       ``Method.modification``                       share of goal value lost
+:math:`M_F`                ``Method.complied_change``                  probability
+:math:`T`                  ``LeaderCosts.training_value``               utils
 :math:`K_\\theta(m)`     ``incentives()``                              utils
 :math:`a, A, g, c`     ``LeaderCosts.deploy_harm``, ``.train_disagreement``, ``.refusal_value``, ``.monitoring_cost``
 :math:`k_s`            ``CuePolicy.costs``                           utils
@@ -23,7 +25,8 @@ in formulas            in code                                       unit
 
 from stackelberg.faking.commitment import Commitment
 from stackelberg.faking.envelope import OutsideEnvelopeError
-from stackelberg.faking.game import CuePolicy, FakingGame, FollowerType, LeaderCosts, Method
+from stackelberg.faking.game import CuePolicy, FakingGame, FollowerType, LeaderCosts
+from stackelberg.faking.methods import Method, TrainingRun
 
 __all__ = [
     "Commitment",
@@ -33,4 +36,5 @@ __all__ = [
     "LeaderCosts",
     "Method",
     "OutsideEnvelopeError",
+    "TrainingRun",
 ]

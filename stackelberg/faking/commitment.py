@@ -261,6 +261,10 @@ def _by_breakpoints(game: "FakingGame") -> Commitment:
             "a cue sharpness other than 1 needs fixed cues, one method and no plan cost: "
             "give CuePolicy.fixed(...), one method and plan_cost=0"
         )
+    if game.methods[0].cost or game.costs.training_value:
+        raise GameError(
+            "a cue sharpness other than 1 does not go with a method's own cost or a training value: set them to 0"
+        )
     shares = np.unique(np.concatenate([[0.0, game.budget], _switches(game)]))
     candidates = shares[shares <= game.budget]
     plans = [replace(game, monitoring=float(q)).best_plans() for q in candidates]

@@ -68,6 +68,8 @@ def require_domain(game: "FakingGame") -> None:
         reason = "cue costs"
     elif len(game.methods) > 1:
         reason = "several methods"
+    elif game.methods[0].cost or game.costs.training_value:
+        reason = "a method's own cost or a training value"
     elif game.cues.probabilities is not None:
         reason = "fixed cues"
     elif game.cues.caps is not None:

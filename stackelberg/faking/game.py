@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stackelberg.faking import belief
+from stackelberg.faking.methods import Method
 from stackelberg.game import PRIOR_TOLERANCE, BayesianStackelbergGame, GameError
 from stackelberg.response import TIE_TOLERANCE, break_ties
 
@@ -97,17 +98,6 @@ class FollowerType:
         )
 
 
-@dataclass(frozen=True)
-class Method:
-    """An optimisation method: ``modification`` is the goal value lost per trained refusal, less per compliance."""
-
-    name: str
-    modification: float = 1.0
-
-    def __post_init__(self) -> None:
-        _finite(self, f"method {self.name!r}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class LeaderCosts:
     """What the leader loses or gains, in leader utils per conversation.
@@ -122,12 +112,17 @@ class LeaderCosts:
         Worth of a refusal that is seen, since it can be corrected, :math:`g`.
     monitoring_cost : float
         Cost of a monitored conversation, :math:`c`; not negative.
+    training_value : float
+        Worth of a monitored conversation that trains a type which would refuse in deployment, per unit of deploy
+        compliance that the method brings about (``Method.refused_change`` where the conversation is refused,
+        ``Method.complied_change`` where it is complied with); 0 leaves training out of the leader's account.
     """
 
     deploy_harm: float = 1.0
     train_disagreement: float = 0.0
     refusal_value: float = 0.0
     monitoring_cost: float = 0.1
+    training_value: float = 0.0
 
     def __post_init__(self) -> None:
         _finite(self, "leader costs", not_negative=("monitoring_cost",))

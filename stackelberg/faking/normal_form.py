@@ -8,6 +8,9 @@ A leader action is j = (method m, monitored or not :math:`\\omega`, cue s); a fo
         - f_\\theta \\mathbb 1\\{a \\text{ contingent}\\} \\\\
     L_\\theta[j, a] &= -c\\,\\omega - k_s - \\mathbb 1\\{a_s = R\\}(\\omega(A - g) + (1 - \\omega)a)
 
+and, where the leader counts what training changes, :math:`\\omega` times T times :math:`M_R(m)` if the plan
+refuses at s or :math:`M_F(m)` if it complies there and refuses elsewhere, less the method's own cost.
+
 Maximising :math:`\\sum_j x_j U[j, a]` over :math:`a_s` is maximising the posterior expectation after cue s, so
 Bayes' rule is implied and one game carries monitoring, cue design and the choice of method.
 """
@@ -48,6 +51,8 @@ def tensors(game: "FakingGame") -> tuple[NDArray[np.float64], NDArray[np.float64
     complies = plans[:, cue].T  # (leader actions, plans)
     follower = comply[:, :, None] * complies - game.parameters("plan_cost")[:, None, None] * contingent
     leader = np.broadcast_to(_leader_table(game, complies, cue), follower.shape)
+    if any(m.cost for m in game.methods) or game.costs.training_value:
+        leader = leader + _training_worth(game, complies, contingent)
     return leader, follower
 
 
@@ -60,6 +65,22 @@ def _leader_table(
     return (
         -costs.monitoring_cost * monitored - game.cues.costs[cue][:, None] - np.where(complies, 0.0, refused)
     )
+
+
+def _training_worth(
+    game: "FakingGame", complies: NDArray[np.bool_], contingent: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Worth of what a monitored conversation trains, less what its method costs, (leader actions, plans).
+
+    A plan that complies everywhere has nothing to be trained away.
+    """
+    per_action = [
+        np.repeat([getattr(m, name) for m in game.methods], 2 * len(game.cues.cues))[:, None]
+        for name in ("refused_change", "complied_change", "cost")
+    ]
+    refused, complied, cost = per_action
+    changed = np.where(complies, complied * contingent, refused)
+    return np.asarray(_is_monitored(game)[:, None] * (game.costs.training_value * changed - cost))
 
 
 def _is_monitored(game: "FakingGame") -> NDArray[np.bool_]:
