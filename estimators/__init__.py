@@ -17,6 +17,7 @@ from estimators.latent_class import LatentClasses
 from estimators.newton import EstimationWarning
 from estimators.npmle import Npmle
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations, read_observations
+from estimators.payoff_bounds import PayoffBounds
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
 from estimators.shares import PreferenceLaw
 from estimators.simulate import Design, Estimate, Recoverable, Recovery, Refit, cramer_rao, recover
@@ -35,6 +36,7 @@ __all__ = [
     "Npmle",
     "ObservationError",
     "Observations",
+    "PayoffBounds",
     "PreferenceLaw",
     "Recoverable",
     "Recovery",

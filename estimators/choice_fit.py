@@ -6,7 +6,7 @@ Hessian of `estimators.choice_likelihood` end in them. The covariance is the inv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +64,10 @@ class ChoiceFit:
     starts: Floats
 
 
-def fit_choice(cells: CountCells, form: ChoiceForm, situations: Situations) -> ChoiceFit:
-    """Best fit over the starts; types of one kind in the order of their indifference beliefs."""
+def fit_choice(
+    cells: CountCells, form: ChoiceForm, situations: Situations, starts: Iterable[Floats] | None = None
+) -> ChoiceFit:
+    """Best fit over the starts, or over those given; types of one kind in the order of their indifference beliefs."""
     box = np.array([_SIDES.get(name, _BOUNDS[name.split("[")[0]]) for name in form.names]).reshape(-1, 2)
 
     def objective(x: Floats) -> Evaluation:
@@ -73,7 +75,7 @@ def fit_choice(cells: CountCells, form: ChoiceForm, situations: Situations) -> C
 
     rough = [
         maximise(objective, start, box[:, 0], box[:, 1], gain=1e-2, max_iterations=60)
-        for start in _starts(cells, form)
+        for start in (_starts(cells, form) if starts is None else starts)
     ]
     best = max(rough, key=lambda found: found.value if np.isfinite(found.value) else -np.inf)
     best = maximise(objective, _in_order(best.x, form), box[:, 0], box[:, 1])
