@@ -16,9 +16,10 @@ from estimators.gap import compliance_gap, published_gaps
 from estimators.latent_class import LatentClasses
 from estimators.newton import EstimationWarning
 from estimators.npmle import Npmle
-from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations, read_observations
+from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations
 from estimators.payoff_bounds import PayoffBounds
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
+from estimators.readers import read_observations
 from estimators.shares import PreferenceLaw
 from estimators.simulate import Design, Estimate, Recoverable, Recovery, Refit, cramer_rao, recover
 from estimators.structural import StructuralPayoffs

@@ -29,6 +29,9 @@ COUNTS = ("n", "complied", "reasoning")
 COLUMNS = (*KEY, *COUNTS)
 REQUIRED = ("prompt_id", "context", "n", "complied")
 
+# What a "none" row may leave blank: no cue says nothing of monitoring, training or rating.
+TOLD = ("stated_belief", "trained", "rated")
+
 # What R, pandas and spreadsheets write for "no value"; "none" is not here because it is a context.
 _BLANK = ("", "na", "n/a", "nan", "<na>", "nat", "null")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -40,7 +43,8 @@ class ObservationError(ValueError):
     """Counts, or a choice about them, that cannot be used: one sentence naming the culprit and the mend."""
 
 
-def _nothing_dropped() -> pd.DataFrame:
+def nothing_dropped() -> pd.DataFrame:
+    """Return the table of what was left out, with no rows."""
     types = {"reason": "str", "rows": "int64", "prompts": "int64", "samples": "int64"}
     return pd.DataFrame(columns=list(types)).astype(types)
 
@@ -52,19 +56,21 @@ def _choose(name: str, value: object, choices: Sequence[str]) -> None:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Observations:
-    """A validated table of counts with what complying means, from `from_frame` or `read_observations`.
+    """A validated table of counts with what complying means, from `from_frame` or `estimators.read_observations`.
 
     Attributes
     ----------
     frame : DataFrame, one row per prompt, condition and context, in the source's order
         Those columns of `KEY` that the source has, then n, complied and, if there, reasoning. Labels are
-        text, stated_belief float in [0, 1], trained and rated bool, counts int64.
+        text, stated_belief float in [0, 1], trained and rated boolean, counts int64; these three may be
+        blank in rows of context "none".
     orientation : one of `ORIENTATIONS`
         Whether complying agrees with the announced training objective.
     safety : one of `SAFETY`
         Whether complying is the safe act; "neutral" where the question does not arise.
-    dropped : DataFrame, one row per reason for which rows were left out
-        Columns reason, rows, prompts (pairs), samples. It counts for the whole table; a group's is empty.
+    dropped : DataFrame, one row per reason for which rows or samples were left out
+        Columns reason, rows, prompts (pairs), samples; rows is 0 where a reader left out samples before
+        there were rows. It counts for the whole table; a group's is empty.
 
     Examples
     --------
@@ -82,7 +88,7 @@ class Observations:
     frame: pd.DataFrame
     orientation: str
     safety: str = "neutral"
-    dropped: pd.DataFrame = field(default_factory=_nothing_dropped)
+    dropped: pd.DataFrame = field(default_factory=nothing_dropped)
 
     def __post_init__(self) -> None:
         _choose("orientation", self.orientation, ORIENTATIONS)
@@ -110,7 +116,7 @@ class Observations:
         ObservationError
             One sentence that names the column, the row by its index label, and the mend.
         """
-        return _validate(df, orientation, safety, unpaired, "row with index")
+        return validated(df, orientation, safety, unpaired, "row with index")
 
     def agreed(self) -> pd.Series:
         """Samples of each row of `frame` that agree with the announced objective, (rows,) of int."""
@@ -168,58 +174,8 @@ class Observations:
         return names
 
 
-def read_observations(
-    path: str | Path, *, orientation: str, safety: str = "neutral", unpaired: str = "raise"
-) -> Observations:
-    """Read a table of counts; the extension names the format (.csv: UTF-8, commas, a header line).
-
-    Cells are read as text first, so that a prompt_id such as 007 keeps its zeros.
-
-    Parameters
-    ----------
-    path : str or Path
-    orientation, safety, unpaired : see `Observations.from_frame`
-
-    Raises
-    ------
-    ObservationError
-        One sentence naming the file, the row as numbered in it (the header is line 1), and the mend.
-
-    Examples
-    --------
-    >>> read_observations("counts.xls", orientation="complied-is-agreement")
-    Traceback (most recent call last):
-    estimators.observations.ObservationError: counts.xls: the extension '.xls' is not known; use .csv
-    """
-    path = Path(path)
-    if path.suffix.lower() != ".csv":
-        raise ObservationError(f"{path}: the extension {path.suffix!r} is not known; use .csv")
-    try:
-        return _validate(_read_csv(path), orientation, safety, unpaired, "row")
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror}); check the name"
-    except UnicodeError:
-        problem = "not text in UTF-8; save it in that encoding"
-    except pd.errors.EmptyDataError:
-        problem = "the file is empty; give a header and one row per prompt and context"
-    except pd.errors.ParserError as error:
-        # pandas counts lines from one and rows from nought
-        reason = re.sub(r"(?<=row )\d+", lambda row: str(int(row[0]) + 1), str(error).strip())
-        problem = f"not a table ({reason.rpartition('C error: ')[2]}); mend the commas or quotes there"
-    except ObservationError as error:
-        problem = str(error)
-    raise ObservationError(f"{path}: {problem}")
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Cells as text, indexed by line; header=None so that no column turns index and long rows are errors."""
-    cells = pd.read_csv(path, header=None, dtype="str", na_filter=False, skip_blank_lines=False)
-    cells.index += 1
-    rows = cells.iloc[1:].set_axis(cells.iloc[0].str.strip().tolist(), axis=1)
-    return rows[(rows != "").any(axis=1)]
-
-
-def _validate(df: pd.DataFrame, orientation: str, safety: str, unpaired: str, row: str) -> Observations:
+def validated(df: pd.DataFrame, orientation: str, safety: str, unpaired: str, row: str) -> Observations:
+    """`Observations.from_frame` for readers, who say what a row is called before its index label."""
     _choose("unpaired", unpaired, ("raise", "drop"))
     for column in [column for column in REQUIRED if column not in df]:
         raise ObservationError(f"column {column!r} is missing among {[*df]}; add or rename it")
@@ -235,7 +191,8 @@ def _validate(df: pd.DataFrame, orientation: str, safety: str, unpaired: str, ro
     def same(rows: pd.DataFrame, columns: list[str], problem: str) -> None:
         twins = rows[rows.duplicated(columns, keep=False)]
         if len(twins):
-            first, second = twins.index[(twins[columns] == twins[columns].iloc[0]).all(axis=1)][:2]
+            group = twins.groupby(columns, sort=False, dropna=False).ngroup()
+            first, second = twins.index[group == 0][:2]
             labels = ", ".join(f"{column} {twins.loc[first, column]}" for column in columns)
             raise ObservationError(f"{names[first]} and {names[second]} {problem} ({labels})")
 
@@ -253,7 +210,7 @@ def _validate(df: pd.DataFrame, orientation: str, safety: str, unpaired: str, ro
         raise ObservationError("no prompt has both a train and a deploy row; give at least one pair")
     # A lone row is a whole broken pair, so rows and prompts agree here; other readers may drop more.
     lost = lone["n"].groupby(reason, sort=False).agg(rows="size", prompts="size", samples="sum")
-    dropped = lost.rename_axis("reason").reset_index().astype(_nothing_dropped().dtypes)
+    dropped = lost.rename_axis("reason").reset_index().astype(nothing_dropped().dtypes)
     return Observations(frame.drop(index=lone.index).reset_index(drop=True), orientation, safety, dropped)
 
 
@@ -273,7 +230,9 @@ def _typed(df: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     frame = pd.DataFrame(index=df.index)
     for column in [column for column in COLUMNS if column in df]:
         cells = text[column]
-        refuse(df[column].isna() | cells.str.lower().isin(_BLANK), column, "an empty cell; fill it in")
+        blank = df[column].isna() | cells.str.lower().isin(_BLANK)
+        untold = blank & (column in TOLD) & (text["context"] == "none")
+        refuse(blank & ~untold, column, "an empty cell; fill it in")
         if column in COUNTS:
             value = pd.to_numeric(cells, errors="coerce").astype(float)
             whole = (value % 1 == 0) & (value.abs() <= 2**53)  # NaN and infinities fail
@@ -282,12 +241,14 @@ def _typed(df: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
             frame[column] = value.astype("int64")
             refuse(frame[column] > frame["n"], column, "more than its n of {n}; correct one of the two")
         elif column == "stated_belief":
-            frame[column] = pd.to_numeric(cells, errors="coerce") + 0.0  # -0.0 and 0.0 are one key
-            refuse(~frame[column].between(0, 1), column, "not a probability; give a number from 0 to 1")
+            # -0.0 and 0.0 are one key
+            frame[column] = pd.to_numeric(cells.where(~untold), errors="coerce").astype(float) + 0.0
+            bad = ~frame[column].between(0, 1) & ~untold
+            refuse(bad, column, "not a probability; give a number from 0 to 1")
         elif column in ("trained", "rated"):
             truth = cells.str.lower().map(_TRUTH)
-            refuse(truth.isna(), column, "neither true nor false; write one of the two")
-            frame[column] = truth.astype(bool)
+            refuse(truth.isna() & ~untold, column, "neither true nor false; write one of the two")
+            frame[column] = truth.mask(untold, None).astype("boolean")
         else:
             decimal = [isinstance(cell, float | np.floating) for cell in df[column]]
             refuse(decimal, column, "a decimal number as label; read the column as text (dtype=str)")

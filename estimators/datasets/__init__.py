@@ -9,7 +9,8 @@ from importlib.resources import as_file, files
 
 import pandas as pd
 
-from estimators.observations import Observations, read_observations
+from estimators.observations import Observations
+from estimators.readers import read_observations
 
 __all__ = ["load_gemini", "load_published", "load_vlaf"]
 

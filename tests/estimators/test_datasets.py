@@ -10,7 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from estimators.datasets import load_gemini, load_published, load_vlaf
-from estimators.observations import read_observations
+from estimators.readers import read_observations
 
 HERE = files("estimators.datasets")
 

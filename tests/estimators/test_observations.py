@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from estimators.observations import COLUMNS, ORIENTATIONS, ObservationError, Observations, read_observations
+from estimators.observations import COLUMNS, ORIENTATIONS, ObservationError, Observations
+from estimators.readers import read_observations
 
 AGREE = "complied-is-agreement"
 HEADER = "model,prompt_id,context,n,complied\n"
@@ -153,6 +154,8 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     wide = tmp_path / "wide.csv"
     wide.write_bytes(GOOD.encode("utf-16"))
     bad = {"nowhere.csv": "No such file", "folder.csv": "directory", "counts.xlsx": "'.xlsx'", "counts": "''"}
+    for name in ("counts.xlsx", "counts"):
+        (tmp_path / name).write_text(GOOD)
     for name, culprit in (bad | {"latin.csv": "UTF-8", "wide.csv": "UTF-8"}).items():
         with pytest.raises(ObservationError, match=culprit) as error:
             read_observations(tmp_path / name, orientation=AGREE)
@@ -168,7 +171,7 @@ def test_cells_of_a_file_become_typed_and_ids_stay_text(tmp_path):
     assert obs.frame[["n", "trained"]].to_numpy().tolist() == [[n, True] for n in (10, 10, 5, 4)]
     assert obs.frame.columns.tolist() == ["model", "prompt_id", "context", "trained", "n", "complied"]
     text = pd.Series(["a"], dtype="str").dtype
-    assert obs.frame.dtypes.tolist() == [text, text, text, "bool", "int64", "int64"]
+    assert obs.frame.dtypes.tolist() == [text, text, text, "boolean", "int64", "int64"]
 
 
 def test_number_ids_of_a_frame_become_text_and_the_frame_stays_as_it_was():
@@ -176,6 +179,23 @@ def test_number_ids_of_a_frame_become_text_and_the_frame_stays_as_it_was():
     before = frame.copy()
     assert Observations.from_frame(frame, orientation=AGREE).pairs()["prompt_id"].tolist() == ["1", "2"]
     assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize(("column", "value"), [("stated_belief", 0.5), ("trained", True), ("rated", False)])
+def test_only_a_row_without_a_cue_may_leave_blank_what_it_is_not_told(tmp_path, column, value):
+    none = good().iloc[[0, 2]].assign(context="none")
+    frame = pd.concat([good().assign(**{column: value}), none], ignore_index=True)
+    obs = Observations.from_frame(frame, orientation=AGREE)
+    assert obs.frame[column].isna().tolist() == [False] * 4 + [True] * 2
+    assert obs.frame[column].iloc[0] == value
+    obs.to_csv(tmp_path / "counts.csv")
+    back = read_observations(tmp_path / "counts.csv", orientation=AGREE)
+    assert_frame_equal(back.frame, obs.frame)
+    assert len(back.counts("prompt_id")) == 6
+    with pytest.raises(ObservationError, match=f"index 0 .and 3 more.: {column} is .*an empty cell"):
+        Observations.from_frame(frame.assign(**{column: None}), orientation=AGREE)
+    with pytest.raises(ObservationError, match=r"index 4 and row with index 6 have the same key"):
+        Observations.from_frame(pd.concat([frame, none.iloc[[0]]], ignore_index=True), orientation=AGREE)
 
 
 def test_rows_left_out_on_request_are_counted_by_reason():
