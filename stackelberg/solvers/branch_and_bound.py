@@ -47,6 +47,8 @@ from stackelberg.solvers.search import run
 
 ABSOLUTE_GAP = 1e-8
 """Nodes this close to the incumbent (of the range of leader payoffs) are closed."""
+PROVED_GAP = 3e-10
+"""The same where a proof is asked for: certificates say "optimal" up to 1e-9."""
 INTERPRETED_SECONDS = 0.5
 """What a search may take before it asks for the compiled kernels on disk."""
 COMPILING_SECONDS = 3.0
@@ -287,7 +289,7 @@ class Search:
         self.best.counters[st.FACETS] = len(rows)
         numbers = self.best.numbers
         numbers[st.VALUE], numbers[st.UNRESOLVED] = NOTHING, NOTHING
-        numbers[st.ABSOLUTE_GAP], numbers[st.RELATIVE_GAP] = ABSOLUTE_GAP, gap
+        numbers[st.ABSOLUTE_GAP], numbers[st.RELATIVE_GAP] = PROVED_GAP if most_leaves else ABSOLUTE_GAP, gap
         numbers[st.TAIL], numbers[st.OFFSET] = tuning.tail, self.offset / self.unit
         self.options = st.Options(
             local_cuts=tuning.local_cuts,

@@ -21,7 +21,7 @@ type.  We solve it by column generation and use the dual :math:`\\alpha`, with
 import numpy as np
 
 from stackelberg.solvers.reduction import enter_point
-from stackelberg.solvers.simplex import best_reply, dot, eliminate, profile_lp, ratio_test
+from stackelberg.solvers.simplex import TOLERANCE, best_reply, dot, eliminate, profile_lp, ratio_test
 from stackelberg.solvers.state import (
     CAPPED,
     CUTOFF,
@@ -69,6 +69,8 @@ def price_reply(
     if basic[n] == EMPTY_REGION:
         return EMPTY
     virtual = strategies + n
+    for z in range(strategies):  # steep objectives round reduced costs more coarsely
+        tolerance = max(tolerance, 1e-14 * abs(objective[z]))
     phase = 2
     if basic[n] == FRESH:
         phase = 1
@@ -134,9 +136,9 @@ def price_reply(
                 continue
             for i in range(strategies):
                 x[i] = 0.0
-            for r in range(n):
-                if basic[r] < strategies:
-                    x[basic[r]] = max(level[r], 0.0)
+            for r in range(n):  # the vertex of the program itself: levels are of the perturbed one, whose
+                if basic[r] < strategies:  # surplus near-equal payoffs would magnify
+                    x[basic[r]] = max(inverse[j, r], 0.0)
             for k in range(n):
                 multiplier[k] = max(-dual[k], 0.0) if k != j else 0.0
             basic[n] = WARM
@@ -150,6 +152,9 @@ def price_reply(
         else:
             column[entering - strategies] = -1.0
         row = ratio_test(inverse, column, direction, level, -1)
+        if phase == 2 and virtual_row >= 0 and abs(direction[virtual_row]) > TOLERANCE:
+            row = virtual_row  # it goes first, at level 0: no price would hold it there on steep objectives
+            level[row] = 0.0
         if row < 0:
             break
         eliminate(inverse, level, direction, row, max(level[row], 0.0) / direction[row])

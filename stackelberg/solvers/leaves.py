@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stackelberg.equilibrium import Proof
 from stackelberg.solvers import state as st
+from stackelberg.solvers.ascent import NOTHING
 from stackelberg.solvers.envelope_cuts import EMPTY_REGION, FRESH, price_reply
 from stackelberg.solvers.master import master_lp, refactor, trivial_basis
 from stackelberg.solvers.presolve import Presolved
@@ -60,11 +61,17 @@ def dominate(
             for z in range(strategies):
                 excess[c, j] = max(excess[c, j], objective[z])
             if price_reply(game, pool, l, j, objective, 1e-12, mixture, price, counters) == OPTIMAL:
-                excess[c, j] = 0.0
+                # What the multipliers prove, not the mixture's worth: that one is of perturbed rows.
+                most = NOTHING
                 for z in range(strategies):
-                    excess[c, j] += mixture[z] * objective[z]
-                for k in range(n):
-                    multiplier[c, j, k] = price[k]
+                    a = objective[z]
+                    for k in range(n):
+                        a += price[k] * (game.pure_follower[row, z] - game.pure_follower[l * n + k, z])
+                    most = max(most, a)
+                if most < excess[c, j]:
+                    excess[c, j] = most
+                    for k in range(n):
+                        multiplier[c, j, k] = price[k]
 
 
 @entry
