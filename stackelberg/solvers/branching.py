@@ -1,7 +1,5 @@
 """Strong branching: solve the children of the types with the largest gaps, and branch where they close most."""
 
-import numpy as np
-
 from stackelberg.solvers.ascent import NOTHING, threshold
 from stackelberg.solvers.master import master_lp
 from stackelberg.solvers.node import flag_basic_cones
@@ -72,7 +70,7 @@ def choose_branch(
     is_root = counters[ROOT] < 2
     cutoff = threshold(best.numbers)
     chosen, least = ALL_FIXED, -NOTHING
-    ray = np.empty(1, np.int64)
+    ray = s.ray
     flag_basic_cones(game, cuts, s)
     for _ in range(L if is_root else options.candidates):
         l = -1

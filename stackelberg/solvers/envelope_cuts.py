@@ -61,11 +61,34 @@ def price_reply(
     "as good as k" (where a region is found to be empty, such that j loses against that mixture of the others
     everywhere).  Returns OPTIMAL, EMPTY or CAPPED.
     """
+    n, strategies = game.replies, game.pure_follower.shape[1]
+    dual, direction, column, reduced = np.zeros(n), np.empty(n), np.empty(n), np.empty(strategies)
+    return price_in(
+        game, pool, l, j, objective, tolerance, x, multiplier, counters, dual, direction, column, reduced
+    )
+
+
+@inlined
+def price_in(
+    game: Game,
+    pool: Pool,
+    l: int,
+    j: int,
+    objective: Floats,
+    tolerance: float,
+    x: Floats,
+    multiplier: Floats,
+    counters: Ints,
+    dual: Floats,
+    direction: Floats,
+    column: Floats,
+    reduced: Floats,
+) -> int:
+    """:func:`price_reply` in memory that it is given: zeros in ``dual``."""
     follower = game.pure_follower
     n, strategies = game.replies, follower.shape[1]
     row_id = l * n + j
     inverse, level, basic = pool.inverse[row_id], pool.level[row_id], pool.column[row_id]
-    dual, direction, column, reduced = np.zeros(n), np.empty(n), np.empty(n), np.empty(strategies)
     if basic[n] == EMPTY_REGION:
         return EMPTY
     virtual = strategies + n
@@ -163,6 +186,29 @@ def price_reply(
     return CAPPED
 
 
+@kernel
+def point_in_cone(
+    game: Game,
+    l: int,
+    j: int,
+    vector: Floats,
+    gradient: Floats,
+    cone: Floats,
+    cone_rows: int,
+    tolerance: float,
+    point: Floats,
+    counters: Ints,
+) -> int:
+    """The same as :func:`find_point`, where the cone rows are non-negative."""
+    m, row = point.size, l * game.replies + j
+    objective, value = np.empty(m), np.empty(1)
+    for i in range(m):
+        objective[i] = vector[row, i] - gradient[i]
+    types, replies = np.empty(1, np.int64), np.empty(1, np.int64)
+    types[0], replies[0] = l, j
+    return profile_lp(game, objective, types, replies, 1, cone, cone_rows, tolerance, point, value, counters)
+
+
 @inlined
 def find_point(
     game: Game,
@@ -177,6 +223,9 @@ def find_point(
     tolerance: float,
     point: Floats,
     counters: Ints,
+    objective: Floats,
+    mixture: Floats,
+    multiplier: Floats,
 ) -> int:
     """Step 3: a point where j is a best reply and worth more than the gradient says.
 
@@ -185,21 +234,12 @@ def find_point(
     """
     n, m, strategies = game.replies, point.size, game.pure_leader.shape[1]
     row = l * n + j
-    value = np.empty(1)
     if is_confined == 1:
-        objective = np.empty(m)
-        for i in range(m):
-            objective[i] = vector[row, i] - gradient[i]
-        types, replies = np.empty(1, np.int64), np.empty(1, np.int64)
-        types[0], replies[0] = l, j
-        return profile_lp(
-            game, objective, types, replies, 1, cone, cone_rows, tolerance, point, value, counters
-        )
-    pure_objective, mixture, multiplier = np.empty(strategies), np.empty(strategies), np.empty(n)
+        return point_in_cone(game, l, j, vector, gradient, cone, cone_rows, tolerance, point, counters)
     for z in range(strategies):
         drop = dot(game.points, z, gradient) if game.is_reduced == 1 else gradient[z]
-        pure_objective[z] = game.pure_leader[row, z] - drop
-    status = price_reply(game, pool, l, j, pure_objective, 0.1 * tolerance, mixture, multiplier, counters)
+        objective[z] = game.pure_leader[row, z] - drop
+    status = price_reply(game, pool, l, j, objective, 0.1 * tolerance, mixture, multiplier, counters)
     if status != OPTIMAL:
         return status
     total = 0.0
@@ -208,7 +248,7 @@ def find_point(
     for z in range(strategies):
         share = mixture[z]
         if share > 0.0:
-            total += share * pure_objective[z]
+            total += share * objective[z]
             if game.is_reduced == 0:
                 point[z] = share
             else:
@@ -238,10 +278,67 @@ def separate(
     It holds over the simplex, or, confined, where the cone rows are non-negative.  Replies found to be
     nowhere best there are struck from ``allowed``.
     """
+    m = x.size
+    strategies = game.pure_leader.shape[1]
+    memory = (
+        np.zeros((m, m)),
+        np.empty(m),
+        np.empty(m),
+        np.empty(m),
+        np.empty(m),
+        np.zeros(m),
+        np.empty(pool.size[l], np.int64),
+        np.empty(strategies),
+        np.empty(strategies),
+        np.empty(game.replies),
+    )
+    return separate_in(
+        game,
+        pool,
+        vector,
+        allowed,
+        l,
+        x,
+        cone,
+        cone_rows,
+        is_confined,
+        target,
+        gradient,
+        utility,
+        counters,
+        *memory,
+    )
+
+
+@inlined
+def separate_in(
+    game: Game,
+    pool: Pool,
+    vector: Floats,
+    allowed: Flags,
+    l: int,
+    x: Floats,
+    cone: Floats,
+    cone_rows: int,
+    is_confined: int,
+    target: float,
+    gradient: Floats,
+    utility: Floats,
+    counters: Ints,
+    inverse: Floats,
+    value: Floats,
+    weight: Floats,
+    direction: Floats,
+    point: Floats,
+    corner: Floats,
+    remembered: Ints,
+    objective: Floats,
+    mixture: Floats,
+    multiplier: Floats,
+) -> float:
+    """:func:`separate` in memory that it is given: zeros in ``inverse`` and ``corner``."""
     m, n = x.size, game.replies
     capacity = pool.point.shape[0] // game.types
-    inverse, value, weight = np.zeros((m, m)), np.empty(m), np.empty(m)
-    direction, point, corner = np.empty(m), np.empty(m), np.zeros(m)
     tolerance = 1e-9 / game.types
     spread = 0.38196601
     for i in range(m):
@@ -262,7 +359,6 @@ def separate(
                 if allowed[l * n + j] != 0 and utility[j] >= most:
                     worth = max(worth, vector[l * n + j, i])
         value[i] = gradient[i] = worth
-    remembered = np.empty(pool.size[l], np.int64)
     count = 0
     for z in range(l * capacity, l * capacity + pool.size[l]):
         usable = allowed[l * n + pool.reply[z]] != 0
@@ -306,6 +402,9 @@ def separate(
                     tolerance,
                     point,
                     counters,
+                    objective,
+                    mixture,
+                    multiplier,
                 )
                 if status == EMPTY:
                     allowed[l * n + j] = 0

@@ -26,8 +26,6 @@ Columns of the master carry these numbers, with F the capacity for facets:
 as reply k of its type"; ``first_bound + c`` row c of the cut table.
 """
 
-import numpy as np
-
 from stackelberg.solvers.simplex import TOLERANCE, UNBOUNDED, best_reply, dot, eliminate, ratio_test
 from stackelberg.solvers.state import (
     ACTIVE,
@@ -338,7 +336,7 @@ def master_lp(
     m = x.size
     active_count, facets = counters[ACTIVE], counters[FACETS]
     first_bound = 1 + m + facet.shape[0] + key.size * n * n
-    step = np.empty(1)
+    step = s.step
     ray[0] = -1
     status, pivots = CAPPED, 0
     work = m * (2 * m + active_count + facets + 4 * key.size)

@@ -4,8 +4,6 @@ The root, and where few leader actions meet many types every node, gets envelope
 below the root costs more than the nodes that it saves.
 """
 
-import numpy as np
-
 from stackelberg.solvers.ascent import NOTHING, ascend, leader_value, normalised, threshold
 from stackelberg.solvers.envelope_cuts import NO_CUT, separate
 from stackelberg.solvers.master import master_lp, refactor, trivial_basis
@@ -241,7 +239,7 @@ def bound_node(
     is_root = 1 if counters[ROOT] < 2 else 0
     rounds = ROOT_ROUNDS if is_root == 1 else options.rounds
     round_number, stalled, repaired, previous = 0, 0, 0, -NOTHING
-    ray = np.empty(1, np.int64)
+    ray = s.ray
     while True:
         flag_basic_cones(game, cuts, s)
         for l in range(game.types):

@@ -107,8 +107,25 @@ def hull_distance(points: Floats, y: Floats, normal: Floats, chosen: Ints, weigh
     Minimise sigma, where y + sigma * centre is a conic combination (the last row of ``points`` is minus the
     centre).  ``chosen`` and ``weight`` get the combination (-1: none), ``normal`` the dual: a facet.
     """
-    m, count = y.size, points.shape[0] - 1
+    m = y.size
     inverse, value, direction, column = np.zeros((m, m)), np.empty(m), np.empty(m), np.empty(m)
+    return combine(points, y, normal, chosen, weight, inverse, value, direction, column)
+
+
+@inlined
+def combine(
+    points: Floats,
+    y: Floats,
+    normal: Floats,
+    chosen: Ints,
+    weight: Floats,
+    inverse: Floats,
+    value: Floats,
+    direction: Floats,
+    column: Floats,
+) -> float:
+    """:func:`hull_distance` in memory that it is given: zeros in ``inverse``."""
+    m, count = y.size, points.shape[0] - 1
     spread = 0.38196601
     for i in range(m):
         spread = (spread * 991.0) % 1.0

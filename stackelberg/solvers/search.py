@@ -102,7 +102,7 @@ def run(
     counters, numbers = best.counters, best.numbers
     stop = counters[WORK] + budget
     counters[STOP] = stop + max(budget, options.grace)
-    result = np.empty(3)
+    result = s.result
     if counters[USED] == 0:
         if make_starts(game, cuts, pool, best, options, s, stop) == OUT_OF_BUDGET:
             return OUT_OF_BUDGET

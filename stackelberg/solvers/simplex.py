@@ -6,7 +6,19 @@ All programs here are solved on the dual, whose every iterate bounds the primal 
 
 import numpy as np
 
-from stackelberg.solvers.state import BROKEN, CAPPED, CUTOFF, EMPTY, OPTIMAL, STOP, WORK, Floats, Game, Ints
+from stackelberg.solvers.state import (
+    BROKEN,
+    CAPPED,
+    CUTOFF,
+    EMPTY,
+    OPTIMAL,
+    STOP,
+    WORK,
+    Flags,
+    Floats,
+    Game,
+    Ints,
+)
 from stackelberg.solvers.tiers import inlined, kernel
 
 TOLERANCE = 1e-9
@@ -109,11 +121,43 @@ def profile_lp(
     The same simplex on the dual, without cuts: min t, rows t - ... >= objective.  ``x`` and ``value[0]`` get
     the optimum.  Returns OPTIMAL, EMPTY, CUTOFF (value at most ``cutoff``), CAPPED or BROKEN.
     """
+    m = objective.size
+    memory = (
+        np.zeros((m, m)),
+        np.empty(m),
+        np.empty(m),
+        np.empty(m),
+        np.empty(game.replies),
+        np.zeros(count, np.uint8),
+    )
+    return solve_profile(
+        game, objective, types, replies, count, facet, facets, cutoff, x, value, counters, *memory
+    )
+
+
+@inlined
+def solve_profile(
+    game: Game,
+    objective: Floats,
+    types: Ints,
+    replies: Ints,
+    count: int,
+    facet: Floats,
+    facets: int,
+    cutoff: float,
+    x: Floats,
+    value: Floats,
+    counters: Ints,
+    inverse: Floats,
+    level: Floats,
+    column: Floats,
+    direction: Floats,
+    utility: Floats,
+    flagged: Flags,
+) -> int:
+    """:func:`profile_lp` in memory that it is given: zeros in ``inverse`` and ``flagged``."""
     m, n = objective.size, game.replies
     follower, by_action, perturbation = game.follower, game.follower_by_action, game.perturbation
-    inverse = np.zeros((m, m))
-    level, column, direction, utility = np.empty(m), np.empty(m), np.empty(m), np.empty(n)
-    flagged = np.zeros(count, np.uint8)
     top = 0
     for i in range(m):
         direction[i] = objective[i] + perturbation[i]

@@ -164,6 +164,12 @@ class Basis(NamedTuple):
 class Scratch(NamedTuple):
     """Memory that kernels reuse; nothing in it outlives a node."""
 
+    result: Floats
+    """(3,): see :func:`~stackelberg.solvers.node.bound_node`."""
+    step: Floats
+    """(1,)."""
+    ray: Ints
+    """(1,)."""
     x: Floats
     y: Floats
     column: Floats
@@ -206,6 +212,9 @@ def new_scratch(game: Game, cuts: Cuts, local_capacity: int) -> Scratch:
     """Scratch memory of one thread."""
     L, n, m = game.types, game.replies, game.perturbation.size
     return Scratch(
+        result=np.zeros(3),
+        step=np.zeros(1),
+        ray=np.zeros(1, np.int64),
         x=np.zeros(m),
         y=np.zeros(m),
         column=np.zeros(m),

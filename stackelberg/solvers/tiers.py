@@ -124,7 +124,7 @@ def _build() -> dict[str, Any]:
         copy.__module__, copy.__qualname__ = function.__module__, f"{name}_{digest}"
         # Counting references to its arguments' arrays, atomically, costs a kernel a third of its time; one that
         # allocates nothing may borrow them.
-        options = common | {"_nrt": "np" in copy.__code__.co_names}
+        options = common | {"_nrt": name in _entries or "np" in copy.__code__.co_names}
         if name not in _entries:
             namespace[name] = numba.njit(**options, **inner, forceinline=name in _hot)(copy)
             continue
