@@ -83,6 +83,9 @@ class Presolved:
         self, profile: NDArray[np.int64], strategy: NDArray[np.float64]
     ) -> NDArray[np.int64]:
         """Replies of all original types: the smaller game's, and best replies where the prior is zero."""
+        if len(self.merged) == self.game.shape[0]:
+            own: NDArray[np.int64] = self.replies[np.arange(len(profile)), profile]
+            return own
         replies = np.zeros(self.game.shape[0], np.int64)
         if (self.game.prior == 0).any():
             replies = best_replies(self.game, strategy)
@@ -111,21 +114,25 @@ def presolve(game: BayesianStackelbergGame) -> Presolved:
     >>> small.leader.shape, small.replies.tolist()
     ((1, 2, 2), [[0, 1]])
     """
-    leader, follower = game.leader_payoffs, game.follower_payoffs
-    types = np.flatnonzero(game.prior > 0)
-    is_reply = game.is_action
-    R, C = leader[types], follower[types]
-    kept = is_reply[types] & ~_needless_replies(R, C, is_reply[types])
+    R, C, prior, is_reply = game.leader_payoffs, game.follower_payoffs, game.prior, game.is_action
+    types = np.flatnonzero(prior > 0)
+    if len(types) < len(prior):
+        R, C, prior, is_reply = R[types], C[types], prior[types], is_reply[types]
+    kept = is_reply & ~_needless_replies(R, C, is_reply)
     replaced_by = _needless_actions(R, C, kept, _constraint_columns(game))
-    actions = np.flatnonzero(replaced_by < 0)
-    position = np.full(len(replaced_by), -1)
-    position[actions] = np.arange(len(actions))
-    stand_in = position[np.where(replaced_by < 0, np.arange(len(replaced_by)), replaced_by)]
-    R, C = R[:, actions], C[:, actions]
+    actions = stand_in = np.arange(len(replaced_by))
+    if (replaced_by >= 0).any():
+        actions = np.flatnonzero(replaced_by < 0)
+        position = np.full(len(replaced_by), -1)
+        position[actions] = np.arange(len(actions))
+        stand_in = position[np.where(replaced_by < 0, stand_in, replaced_by)]
+        R, C = R[:, actions], C[:, actions]
     merged = _same_types(R, C, kept, types)
-    first = np.array([np.searchsorted(types, members[0]) for members in merged])
-    prior = np.array([game.prior[members].sum() for members in merged])
-    return _scaled(game, R[first], C[first], kept[first], prior, merged, actions, stand_in)
+    if len(merged) < len(types):
+        first = np.searchsorted(types, [members[0] for members in merged])
+        R, C, kept = R[first], C[first], kept[first]
+        prior = np.array([game.prior[members].sum() for members in merged])
+    return _scaled(game, R, C, kept, prior, merged, actions, stand_in)
 
 
 def _needless_replies(
@@ -158,11 +165,16 @@ def _needless_actions(
     count = R.shape[1]
     replaced_by = np.full(count, -1)
     mask = is_reply[:, None, :]
-    own = np.where(mask, C, 0.0).transpose(1, 0, 2).reshape(count, -1) + 0.0  # + 0.0: no negative zeros
-    keys = np.hstack([own, columns.T + 0.0])
+    if not is_reply.all():
+        C = np.where(mask, C, 0.0)
+    keys = C.transpose(1, 0, 2).reshape(count, -1) + 0.0  # + 0.0: no negative zeros
+    if len(columns):
+        keys = np.hstack([keys, columns.T + 0.0])
     groups: dict[bytes, list[int]] = {}
-    for i in range(count):
-        groups.setdefault(keys[i].tobytes(), []).append(i)
+    for i, key in enumerate(keys):
+        groups.setdefault(key.tobytes(), []).append(i)
+    if len(groups) == count:
+        return replaced_by
     payoffs = np.where(mask, R, 0.0).transpose(1, 0, 2).reshape(count, -1)
     for group in groups.values():
         for i in reversed(group) if len(group) > 1 else ():  # of equal ones the first stays
@@ -179,6 +191,8 @@ def _needless_actions(
 def _same_types(
     R: NDArray[np.float64], C: NDArray[np.float64], is_reply: NDArray[np.bool_], types: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], ...]:
+    if len({C[t].tobytes() for t in range(len(C))}) == len(C):
+        return tuple(types[:, None])
     groups: dict[tuple[bytes, bytes, bytes], list[int]] = {}
     mask = is_reply[:, None, :]
     R, C = np.where(mask, R, 0.0), np.where(mask, C, 0.0)
@@ -197,20 +211,22 @@ def _scaled(
     actions: NDArray[np.int64],
     stand_in: NDArray[np.int64],
 ) -> Presolved:
-    most = int(is_reply.sum(axis=1).max())
-    order = np.argsort(~is_reply, axis=1, kind="stable")[:, :most]  # each type's replies first
-    real = np.take_along_axis(is_reply, order, axis=1)
-    if not is_reply.all():
-        R = np.take_along_axis(R, order[:, None, :], axis=2)
-        C = np.take_along_axis(C, order[:, None, :], axis=2)
-    shown = real[:, None, :]
-    size = np.where(shown, np.abs(C), 0.0).max(axis=(1, 2))
-    C = C - np.where(shown, C, 0.0).sum(axis=2, keepdims=True) / shown.sum(axis=2, keepdims=True)
-    stake = np.maximum(np.where(shown, np.abs(C), 0.0).max(axis=(1, 2)), SMALLEST_STAKE * size)
-    stake = np.where(stake > 0, stake, 1.0)
-    C = C / stake[:, None, None]
-    C = np.where(shown, C, C[:, :, :1] - 1.0)
-    R = np.where(shown, R, R[:, :, :1])
+    if is_complete := bool(is_reply.all()):
+        replies = np.arange(is_reply.size).reshape(is_reply.shape) % is_reply.shape[1]
+        size = np.abs(C).max(axis=(1, 2))
+        C = C - C.sum(axis=2, keepdims=True) / C.shape[2]
+        most = np.abs(C).max(axis=(1, 2))
+    else:
+        replies, R, C, shown = _moved_first(is_reply, R, C)
+        size = np.where(shown, np.abs(C), 0.0).max(axis=(1, 2))
+        C = C - np.where(shown, C, 0.0).sum(axis=2, keepdims=True) / shown.sum(axis=2, keepdims=True)
+        most = np.where(shown, np.abs(C), 0.0).max(axis=(1, 2))
+    stake = np.maximum(most, SMALLEST_STAKE * size)
+    stake[stake == 0] = 1.0
+    C /= stake[:, None, None]
+    if not is_complete:
+        C = np.where(shown, C, C[:, :, :1] - 1.0)
+        R = np.where(shown, R, R[:, :, :1])
     low = float(R.min())
     unit = float(R.max()) - low or 1.0
     equations, source, scale = _rows(game, actions)
@@ -225,10 +241,20 @@ def _scaled(
         offset=low * float(prior.sum()),
         stake=stake,
         merged=merged,
-        replies=np.where(real, order, -1),
+        replies=replies,
         actions=actions,
         stand_in=stand_in,
     )
+
+
+def _moved_first(
+    is_reply: NDArray[np.bool_], R: NDArray[np.float64], C: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Each type's replies first, then padding: their numbers or -1, payoffs, and which are replies."""
+    order = np.argsort(~is_reply, axis=1, kind="stable")[:, : int(is_reply.sum(axis=1).max())]
+    real = np.take_along_axis(is_reply, order, axis=1)
+    R, C = (np.take_along_axis(payoffs, order[:, None, :], axis=2) for payoffs in (R, C))
+    return np.where(real, order, -1), R, C, real[:, None, :]
 
 
 def _rows(

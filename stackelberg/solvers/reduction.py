@@ -4,7 +4,7 @@ In security and patrol games many pure strategies differ little: stacked over ty
 form a matrix A (with a row of ones) of rank r far below the number m0 of pure strategies.  We then search
 for a point y of the standard simplex of :math:`\\mathbb R^r` instead of x:
 
-1. Pivoted Gram-Schmidt picks r columns S with :math:`A = A_S Z` (columns of Z sum to one).
+1. A pivoted QR factorisation picks r columns S with :math:`A = A_S Z` (columns of Z sum to one).
 2. With :math:`b_k = \\min(0, \\min_i Z_{ki})` and :math:`g = 1 - \\sum_k b_k`, the points
    :math:`P_i = (Z_i - b)/g` lie in the standard simplex, and the payoffs at y are
    :math:`g A_S y + A_S b`.
@@ -13,6 +13,7 @@ for a point y of the standard simplex of :math:`\\mathbb R^r` instead of x:
 """
 
 import numpy as np
+from scipy.linalg import lapack
 
 from stackelberg.solvers.simplex import dot, eliminate, ratio_test
 from stackelberg.solvers.state import FACETS, WORK, Floats, Game, Ints
@@ -38,25 +39,18 @@ def skeleton(matrix: Floats) -> tuple[Ints, Floats] | None:
 
     Also None where too many columns are left for the reduction to pay; see :data:`MOST_COORDINATES`.
     """
-    rest, columns = matrix.copy(), matrix.shape[1]
-    spectrum = np.linalg.eigvalsh(matrix.T @ matrix)
-    if columns < 3 or spectrum[1] > 1e-12 * spectrum[-1]:  # surely of rank columns - 1 at least
+    columns = matrix.shape[1]
+    factored, order, *_ = lapack.dgeqp3(matrix)  # columns in the order of what is left of them
+    size = np.abs(np.diagonal(factored))
+    rank = int((size > RANK_TOLERANCE * size[0]).sum())
+    if rank > min(MOST_COORDINATES, LARGEST_SHARE * columns, columns - 2):
         return None
-    chosen: list[int] = []
-    largest = np.sqrt((rest * rest).sum(axis=0)).max()
-    while len(chosen) < columns:
-        norms = (rest * rest).sum(axis=0)
-        i = int(norms.argmax())
-        if norms[i] <= (RANK_TOLERANCE * largest) ** 2:
-            break
-        if len(chosen) >= min(MOST_COORDINATES, LARGEST_SHARE * columns, columns - 2):
-            return None
-        chosen.append(i)
-        direction = rest[:, i] / np.sqrt(norms[i])
-        for _ in range(2):  # twice keeps the rank decision sound
-            rest -= np.outer(direction, direction @ rest)
-    columns_kept = np.array(chosen)
-    return columns_kept, np.linalg.lstsq(matrix[:, columns_kept], matrix, rcond=None)[0]
+    coefficients, _ = lapack.dtrtrs(factored[:rank, :rank], factored[:rank])
+    order = order - 1
+    Z = np.empty((rank, columns))
+    Z[:, order] = coefficients
+    Z[:, order[:rank]] = np.eye(rank)  # below its diagonal the factor holds something else
+    return order[:rank].astype(np.int64), Z
 
 
 def simplex_coordinates(Z: Floats) -> tuple[Floats, Floats, float]:
