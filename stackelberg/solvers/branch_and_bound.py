@@ -180,13 +180,15 @@ class _Tuning:
     @classmethod
     def of(cls, types: int, strategies: int, coordinates: int, local_cuts: bool) -> "_Tuning":
         local = int(local_cuts and coordinates <= 6 and types >= 12)
-        cheap_root = strategies >= 16 or (strategies >= 8 and types <= 4)
+        tail = 0.1 if strategies >= 8 and types <= 4 else 0.03
+        if strategies >= 16 or strategies * types <= 40:
+            tail = 0.6  # branch soon: a tree that grows large restarts from a better root
         return cls(
             local_cuts=local,
             rounds=2 if local else 0,
             candidates=4 if local else 3,
-            starts=min(strategies, 20),
-            tail=0.1 if cheap_root else 0.03,
+            starts=min(strategies, 3),
+            tail=tail,
             restart=strategies >= 16,
         )
 
@@ -252,7 +254,8 @@ class Search:
             np.vstack([self.points, -self.points.mean(axis=0)]),
             perturbation,
         )
-        cuts = types * (replies + 1) + (400_000 if tuning.local_cuts else 20_000)
+        # A root is cut for at most 60 rounds, twice, and twice again after a restart.
+        cuts = types * (replies + 1) + (400_000 if tuning.local_cuts else min(250 * types, 20_000))
         facets = len(rows) + (MOST_FACETS if self.columns is not None else 0)
         # Large arrays stay uninitialised: the kernels write before they read.
         self.cuts = st.Cuts(

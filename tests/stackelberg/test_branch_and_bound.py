@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 import stackelberg as sb
 from stackelberg.solvers import branch_and_bound as bb
@@ -49,7 +49,42 @@ def test_agrees_with_the_multiple_lps(game):
     assert found.bound >= expected.value - 1e-9 * scale(game)
 
 
+def listed(leader, follower, prior):
+    """A game from one table a type, by (leader action, reply)."""
+    tables = [[np.array(table, float) for table in side] for side in (leader, follower)]
+    return sb.BayesianStackelbergGame(*tables, prior)
+
+
+# A reply that is best on a face only, by payoffs an eighth apart: perturbed rows made a point beside it worth 1e-9.
+BEST_ON_A_FACE = listed(
+    [[[0, 0, 0], [0, 0, 0], [0, 1, 0]], *[np.zeros((3, k)) for k in (1, 1, 3)]],
+    [[[0, 0, 0], [-2, 0, 0], [1, -0.125, 0]], *[np.zeros((3, k)) for k in (1, 1, 3)]],
+    [1, 0, 0, 0],
+)
+# Replies that are best within 1e-6 of a corner only: cuts so steep that their pricing never settled.
+BEST_NEAR_A_CORNER = listed(
+    [[[0], [0.190331]], [[-6.168477, 3.727644], [0, 7.640673]]],
+    [[[0], [-9]], [[-3.633288, 0], [8e-6, 0]]],
+    [2 / 9, 7 / 9],
+)
+# A relaxation that exceeds the value by 4e-9 of the payoffs: within the gap of a search, not of a proof.
+BARELY_OPEN = listed(
+    [
+        [[0, 8.378525], [1e-6, 3.399077], [3.5, 9.353073], [4, 3.571006]],
+        [[5.641052, 6.660693], [0, -8.291014], [-9.863812, 8.808242], [0, 0]],
+    ],
+    [
+        [[0, 8.378525], [1e-6, 3.399077], [3.5, 9.353073], [4, 3.571006]],
+        [[1e-6, 0], [1.184711, -0.287541], [10, -4.900954], [4.287661, 9.982574]],
+    ],
+    [4 / 9, 5 / 9],
+)
+
+
 @few
+@example(BEST_ON_A_FACE)
+@example(BEST_NEAR_A_CORNER)
+@example(BARELY_OPEN)
 @given(games(max_types=4))
 def test_proves_its_answer_optimal_in_rationals(game):
     certificate = sb.solve(game, method="branch-and-bound").certificate
