@@ -11,6 +11,8 @@
 from estimators import datasets
 from estimators.choice import CommitmentChoice
 from estimators.choice_identification import IdentificationError
+from estimators.compare import compare
+from estimators.discordant import discordant_test
 from estimators.fracture import fracture, fracture_curve, threshold
 from estimators.gap import compliance_gap, published_gaps
 from estimators.latent_class import LatentClasses
@@ -43,9 +45,11 @@ __all__ = [
     "Recovery",
     "Refit",
     "StructuralPayoffs",
+    "compare",
     "compliance_gap",
     "cramer_rao",
     "datasets",
+    "discordant_test",
     "faking_game",
     "fracture",
     "fracture_curve",

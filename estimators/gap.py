@@ -1,8 +1,9 @@
 """The compliance gap is the mean over prompts of a prompt's train rate minus its deploy rate of agreement.
 
 Samples of one prompt are not independent, so the prompt is the unit: on data like those of Claude 3 Opus a
-naive binomial 95 % interval covers 52 %, the *cluster-Newcombe* interval 95.5 % (THEORY 2.3 (i), 4,000 data
-sets). With the mean p, its standard error se (standard deviation over N prompts / sqrt N) in each context:
+naive binomial 95 % interval covers 53 %, the *cluster-Newcombe* interval 96 % (4,000 data sets,
+docs/benchmarks/intervals.md). With the mean p, its standard error se (standard deviation over N prompts /
+sqrt N) in each context:
 
 1. Wilson limits l, u of each context with n_eff = p (1 - p) / se² (N where se = 0) in the place of n, and the
    quantile of Student's t with N - 1 degrees of freedom in the place of the normal one.
@@ -15,6 +16,10 @@ Where no sample agrees in either context (or all do in both) nothing varies and 
 prompt that shows any event is the unit: u, the Clopper-Pearson upper limit for 0 of N prompts, bounds the
 share of such prompts, hence either rate, hence the gap by -u and u.
 
+Beside it: *paired t* on the prompts' differences, and the *prompt bootstrap*, which draws prompts with replacement
+and takes percentiles of the mean difference. A *binomial* interval, which takes samples as independent, is given only
+with a warning.
+
 Sources: Newcombe (1998), Statistics in Medicine 17:873-890 and, for pairs, 17:2635-2650; Zou and Donner
 (2008), Statistics in Medicine 27:1693-1702 (MOVER); Korn and Graubard (1998), Survey Methodology 24:193-201
 (n_eff).
@@ -22,23 +27,35 @@ Sources: Newcombe (1998), Statistics in Medicine 17:873-890 and, for pairs, 17:2
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 from scipy.stats import t as student
 
+from estimators.newton import EstimationWarning
 from estimators.observations import ORIENTATIONS, PROMPT_KEY, ObservationError, Observations
 
+Method = Literal["cluster-Newcombe", "paired t", "prompt bootstrap", "binomial"]
 Limits = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 # Rates are ratios of counts, so a real spread is far larger; below it, rounding of equal numbers.
 _NO_SPREAD = 1e-12
 
 
-def compliance_gap(obs: Observations, by: str | Sequence[str] = (), *, level: float = 0.95) -> pd.DataFrame:
+def compliance_gap(
+    obs: Observations,
+    by: str | Sequence[str] = (),
+    *,
+    method: Method = "cluster-Newcombe",
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Compliance gap with its prompt-clustered interval, one row per group.
 
     Rates are of agreement with the announced objective, whatever the orientation of the counts. A prompt is
@@ -50,7 +67,11 @@ def compliance_gap(obs: Observations, by: str | Sequence[str] = (), *, level: fl
     obs : Observations
     by : name or names of label columns
         Rows are grouped by them; none means one group.
+    method : "cluster-Newcombe", "paired t", "prompt bootstrap" or "binomial"
+        How the limits are found; "binomial" warns.
     level : float in (0, 1)
+    resamples, seed : int
+        Of the prompt bootstrap.
 
     Returns
     -------
@@ -58,7 +79,7 @@ def compliance_gap(obs: Observations, by: str | Sequence[str] = (), *, level: fl
         The labels; prompts, pairs; pooled counts n_train, complied_train, agreed_train, n_deploy,
         complied_deploy, agreed_deploy; train_rate, deploy_rate, gap (means over prompts, not pooled rates),
         se (of the gap: standard deviation over prompts / sqrt prompts), low, high; interval, which is
-        "cluster-Newcombe", "Clopper-Pearson on prompts" where nothing or everything agrees, or "none: one
+        the method, "Clopper-Pearson on prompts" where nothing or everything agrees, or "none: one
         prompt" or "none: no prompts" with NaN limits.
 
     Raises
@@ -66,7 +87,12 @@ def compliance_gap(obs: Observations, by: str | Sequence[str] = (), *, level: fl
     ObservationError
         A name in `by` that cannot group.
     ValueError
-        A level outside (0, 1).
+        A level outside (0, 1), an unknown method, or fewer than 100 resamples.
+
+    Warns
+    -----
+    EstimationWarning
+        The binomial interval is asked for.
 
     Examples
     --------
@@ -78,6 +104,13 @@ def compliance_gap(obs: Observations, by: str | Sequence[str] = (), *, level: fl
     3  Qwen2.5-7B-Instruct            84             40  0.048  0.019  0.076
     """
     check_level(level)
+    if method not in get_args(Method):
+        raise ValueError(f"method is {method!r}; choose one of {', '.join(get_args(Method))}")
+    if resamples < 100:
+        raise ValueError(f"resamples is {resamples}; give at least 100 for percentiles")
+    if method == "binomial":
+        why = "samples of one prompt are not independent: on data like Claude 3 Opus's a 95 % interval covers 53 %"
+        warnings.warn(f"binomial: {why}; use cluster-Newcombe", EstimationWarning, stacklevel=2)
     rows = []
     for labels, group in obs.groups(by):
         pairs = group.pairs()
@@ -90,7 +123,8 @@ def compliance_gap(obs: Observations, by: str | Sequence[str] = (), *, level: fl
             prompt_means(pairs, pairs[f"agreed_{context}"] / pairs[f"n_{context}"])
             for context in ("train", "deploy")
         )
-        estimate = _estimate(train, deploy, level)
+        samples = (pooled["n_train"], pooled["n_deploy"])
+        estimate = _estimate(train, deploy, samples, method, level, resamples, seed)
         rows.append({**labels, "prompts": train.size, "pairs": len(pairs), **pooled, **estimate})
     return pd.DataFrame(rows)
 
@@ -233,8 +267,58 @@ def check_level(level: float) -> None:
         raise ValueError(f"level is {level}; give a confidence level between 0 and 1, such as 0.95")
 
 
+def paired_t(p_train: ArrayLike, p_deploy: ArrayLike, level: float = 0.95) -> Limits:
+    """Limits of the mean difference by Student's t over prompts; shapes and errors as `cluster_newcombe`.
+
+    Examples
+    --------
+    >>> low, high = paired_t([0.9, 0.7, 0.0, 0.1], [0.1, 0.0, 0.0, 0.1])
+    >>> float(low.round(3)), float(high.round(3))
+    (-0.317, 1.067)
+    """
+    difference = _differences(p_train, p_deploy, level)
+    prompts = difference.shape[-1]
+    half = student.ppf(0.5 + level / 2, prompts - 1) * difference.std(axis=-1, ddof=1) / prompts**0.5
+    return difference.mean(axis=-1) - half, difference.mean(axis=-1) + half
+
+
+def prompt_bootstrap(
+    p_train: ArrayLike, p_deploy: ArrayLike, level: float = 0.95, *, resamples: int = 2000, seed: int = 0
+) -> Limits:
+    """Percentiles of the mean difference over draws of prompts; shapes and errors as `cluster_newcombe`.
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+
+    Examples
+    --------
+    >>> low, high = prompt_bootstrap([0.9, 0.7, 0.0, 0.1], [0.1, 0.0, 0.0, 0.1])
+    >>> float(low.round(3)), float(high.round(3))
+    (0.0, 0.75)
+    """
+    difference = _differences(p_train, p_deploy, level)
+    prompts = difference.shape[-1]
+    # How often each prompt is drawn: one matrix product instead of `resamples` gathers.
+    drawn = np.random.default_rng(seed).multinomial(prompts, np.full(prompts, 1 / prompts), resamples)
+    low, high = np.quantile(difference @ drawn.T / prompts, [0.5 - level / 2, 0.5 + level / 2], axis=-1)
+    return low, high
+
+
+def _differences(p_train: ArrayLike, p_deploy: ArrayLike, level: float) -> NDArray[np.float64]:
+    check_level(level)
+    difference = np.asarray(p_train, dtype=float) - np.asarray(p_deploy, dtype=float)
+    if difference.shape[-1] < 2:
+        raise ValueError(f"{difference.shape[-1]} prompts have no spread; give at least two")
+    return difference
+
+
 def _estimate(
-    train: NDArray[np.float64], deploy: NDArray[np.float64], level: float
+    train: NDArray[np.float64],
+    deploy: NDArray[np.float64],
+    samples: tuple[int, int],
+    method: str,
+    level: float,
+    resamples: int,
+    seed: int,
 ) -> dict[str, float | str]:
     """Point, standard error and limits from the rates of each prompt, (prompts,), in the two contexts."""
     prompts = train.size
@@ -250,7 +334,15 @@ def _estimate(
         high = float(binomtest(0, prompts).proportion_ci(level, method="exact").high)
         low = -high
     else:
-        name = "cluster-Newcombe"
-        low, high = (float(limit) for limit in cluster_newcombe(train, deploy, level))
+        name = method
+        if method == "binomial":
+            variance = rate_t * (1 - rate_t) / samples[0] + rate_d * (1 - rate_d) / samples[1]
+            half = float(norm.ppf(0.5 + level / 2)) * variance**0.5
+            limits = np.array(rate_t - rate_d - half), np.array(rate_t - rate_d + half)
+        elif method == "prompt bootstrap":
+            limits = prompt_bootstrap(train, deploy, level, resamples=resamples, seed=seed)
+        else:
+            limits = (paired_t if method == "paired t" else cluster_newcombe)(train, deploy, level)
+        low, high = (float(limit) for limit in limits)
     rates = {"train_rate": rate_t, "deploy_rate": rate_d, "gap": rate_t - rate_d}
     return {**rates, "se": se, "low": low, "high": high, "interval": name}

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from estimators.datasets import load_gemini, load_published, load_vlaf
-from estimators.gap import cluster_newcombe, cluster_wilson, compliance_gap, published_gaps
+from estimators.gap import (
+    cluster_newcombe,
+    cluster_wilson,
+    compliance_gap,
+    paired_t,
+    prompt_bootstrap,
+    published_gaps,
+)
+from estimators.newton import EstimationWarning
 from estimators.observations import ORIENTATIONS, ObservationError, Observations
 
 AGREE, DISAGREE = ORIENTATIONS
@@ -276,3 +284,51 @@ def test_published_rates_that_are_no_shares_are_refused():
         frame.loc[1, column] = value
         with pytest.raises(ObservationError, match=rf"index 1: {column} is {value:.1f}.*per cent"):
             published_gaps(frame)
+
+
+def test_other_methods_by_name():
+    obs = load_vlaf()
+    tables = {
+        method: compliance_gap(obs, by="model", method=method)
+        for method in ("cluster-Newcombe", "paired t", "prompt bootstrap")
+    }
+    for method, table in tables.items():
+        assert set(table["interval"]) == {method}
+        assert table["gap"].equals(tables["cluster-Newcombe"]["gap"])
+        assert np.allclose(table[["low", "high"]], tables["cluster-Newcombe"][["low", "high"]], atol=0.01)
+    pairs = next(iter(obs.groups("model")))[1].pairs()
+    d = (pairs["agreed_train"] - pairs["agreed_deploy"]) / 10
+    known = stats.ttest_1samp(d, 0).confidence_interval(0.95)
+    assert tables["paired t"].loc[0, ["low", "high"]].tolist() == pytest.approx([known.low, known.high])
+    again = compliance_gap(obs, by="model", method="prompt bootstrap")
+    assert again.equals(tables["prompt bootstrap"])
+    other = compliance_gap(obs, by="model", method="prompt bootstrap", seed=1)
+    assert not other["low"].equals(again["low"])
+    with pytest.raises(ValueError, match=r"'wald'; choose one of cluster-Newcombe, paired t"):
+        compliance_gap(obs, method="wald")
+    with pytest.raises(ValueError, match="resamples is 10"):
+        compliance_gap(obs, method="prompt bootstrap", resamples=10)
+
+
+def test_the_bootstrap_is_scipys_and_its_coverage_theorys():
+    train, deploy = opus_like(np.random.default_rng(4), 300, 100)
+    d = train - deploy
+    known = stats.bootstrap(
+        (d[0],), np.mean, n_resamples=9999, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    low, high = prompt_bootstrap(train, deploy, resamples=4000)
+    assert (low[0], high[0]) == pytest.approx((known.low, known.high), abs=0.004)
+    true_gap = 0.2 * (0.69 - 0.01) + 0.8 * (0.002 - 0.001)
+    for limits in (prompt_bootstrap(train, deploy), paired_t(train, deploy)):
+        covered = (limits[0] <= true_gap) & (true_gap <= limits[1])
+        assert 0.9 <= covered.mean() <= 0.98
+
+
+def test_a_binomial_interval_comes_with_the_reason_against_it():
+    with pytest.warns(EstimationWarning, match=r"not independent.*covers 53 %; use cluster-Newcombe"):
+        table = compliance_gap(load_vlaf(), by="model", method="binomial")
+    row = table.iloc[2]
+    p, q = row["train_rate"], row["deploy_rate"]
+    half = 1.959964 * math.sqrt((p * (1 - p) + q * (1 - q)) / 920)
+    assert (row["low"], row["high"]) == pytest.approx((p - q - half, p - q + half))
+    assert row["interval"] == "binomial"
