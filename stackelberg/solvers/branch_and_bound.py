@@ -186,7 +186,7 @@ class _Tuning:
         return cls(
             local_cuts=local,
             rounds=2 if local else 0,
-            candidates=4 if local else 3,
+            candidates=4 if local else 2 if 8 <= strategies < 16 else 3,
             starts=min(strategies, 3),
             tail=tail,
             restart=strategies >= 16,

@@ -24,6 +24,7 @@ from stackelberg.solvers.simplex import dot
 from stackelberg.solvers.state import (
     ACTIVE,
     BROKEN,
+    CAPPED,
     EMPTY,
     LEAVES,
     OPTIMAL,
@@ -60,7 +61,10 @@ def dominate(
             excess[c, j] = objective[0]
             for z in range(strategies):
                 excess[c, j] = max(excess[c, j], objective[z])
-            if price_reply(game, pool, l, j, objective, 1e-12, mixture, price, counters) == OPTIMAL:
+            status = price_reply(game, pool, l, j, objective, 1e-12, mixture, price, counters)
+            if status == CAPPED:  # a worn basis was given up: once more from a fresh one
+                status = price_reply(game, pool, l, j, objective, 1e-12, mixture, price, counters)
+            if status == OPTIMAL:
                 # What the multipliers prove, not the mixture's worth: that one is of perturbed rows.
                 most = NOTHING
                 for z in range(strategies):
