@@ -62,8 +62,8 @@ def dominate(
             for z in range(strategies):
                 excess[c, j] = max(excess[c, j], objective[z])
             status = price_reply(game, pool, l, j, objective, 1e-12, mixture, price, counters)
-            if status == CAPPED:  # a worn basis was given up: once more from a fresh one
-                status = price_reply(game, pool, l, j, objective, 1e-12, mixture, price, counters)
+            if status == CAPPED:  # steep prices round more coarsely: once more, from a fresh basis
+                status = price_reply(game, pool, l, j, objective, 1e-9, mixture, price, counters)
             if status == OPTIMAL:
                 # What the multipliers prove, not the mixture's worth: that one is of perturbed rows.
                 most = NOTHING
