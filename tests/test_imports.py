@@ -22,6 +22,7 @@ ALLOWED = {
     "stackelberg.solve_batch": {"game", "response", "equilibrium", "solvers", "solve"},
     "stackelberg.examples": {"game"},
     "stackelberg.files": {"game", "equilibrium"},
+    "stackelberg.symbolic": {"game"},
     "stackelberg.plots": set(),
 }
 
