@@ -52,9 +52,9 @@ class Analysis:
     selection : DataFrame
         One row per group: incentives chosen, p-values, verdict, status and numbers of the fit, BIC by candidate.
     classes : DataFrame
-        Labels, class, share, p_train, p_deploy with standard errors; the second reading.
+        Labels, class, share, p_train, p_deploy with standard errors and intervals; the second reading.
     class_selection : DataFrame
-        One row per group: classes, bic, phi, faker_share with low and high, faker_reason.
+        One row per group: classes, bic, icl, phi, faker_share with low and high, faker_p_value, faker_reason.
     rates : DataFrame
         Labels, belief, rate, se, low, high: predicted rate of agreement at beliefs from 0 to 1.
     plane : DataFrame
@@ -122,7 +122,7 @@ def analyze(
         not given.
     assumptions : Assumptions, optional
     bootstrap : int
-        Simulated data sets per test of no incentive, and per test for more than one incentive.
+        Simulated data sets per test of no incentive, for more than one incentive, and for a faker class.
     draws : int
         Draws behind the intervals of the advice.
     seed : int
@@ -151,7 +151,7 @@ def analyze(
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Analysis.__annotations__}
     for label, group in tqdm(groups, desc="groups", disable=not progress, leave=False):
         fit, messages = _fitted(group, given, bootstrap, seed)
-        classes, more = _classes(group, seed)
+        classes, more = _classes(group, bootstrap, seed)
         law = fit.law_
         tables = {
             "gaps": compliance_gap(group),
@@ -215,10 +215,10 @@ def _fitted(
     return fit, messages
 
 
-def _classes(obs: Observations, seed: int) -> tuple[LatentClasses, list[str]]:
+def _classes(obs: Observations, bootstrap: int, seed: int) -> tuple[LatentClasses, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", EstimationWarning)
-        fit = LatentClasses(seed=seed).fit(obs)
+        fit = LatentClasses(bootstrap=bootstrap, seed=seed).fit(obs)
     return fit, [f"classes: {w.message}" for w in caught if issubclass(w.category, EstimationWarning)]
 
 
@@ -243,11 +243,13 @@ def _class_selection(fit: LatentClasses) -> pd.DataFrame:
     low, high = fit.faker_share_interval_
     row = {
         "classes": fit.n_classes_,
-        "bic": float(fit.bic_table_["bic"].min()),
+        "bic": fit.bic_,
+        "icl": fit.icl_,
         "phi": fit.phi_,
         "faker_share": fit.faker_share_,
         "faker_share_low": low,
         "faker_share_high": high,
+        "faker_p_value": fit.faker_test_.p_value,
         "faker_reason": fit.faker_reason_,
     }
     return pd.DataFrame([row])

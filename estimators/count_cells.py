@@ -60,6 +60,12 @@ class CountCells:
         return self.design_beliefs[self.design]
 
     @cached_property
+    def atoms(self) -> tuple[Floats, Ints]:
+        """Distinct pairs (n, k) of all contexts, (U, 2), and the pair of each cell and context, (C, S)."""
+        pairs, index = _distinct(np.column_stack([self.n.ravel(), self.k.ravel()]))
+        return pairs, index.reshape(self.k.shape)
+
+    @cached_property
     def agreed(self) -> Floats:
         """Agreements of a cell over its contexts, (C,)."""
         return self.k.sum(axis=1).astype(np.float64)

@@ -1,11 +1,8 @@
 """A stated law of latent classes, and the estimator that is to find it again, for `estimators.simulate.recover`.
 
-Prompt i is of class j with share π_j; its own rate in context s is Beta(p_js φ, (1 − p_js) φ), or p_js itself where
-φ = ∞; k_is ~ Bin(n_is, rate). Reported are the shares, the logits of the rates, and log φ.
-
-In words: a fitted class gets the name of the true class that its rates are nearest to (all classes matched at once,
-Kuhn 1955), since classes have no order of their own. That uses the truth, so where classes nearly merge the recovery is
-kinder than what a user sees, who has only the fit.
+Reported are the shares, the logits of the rates, and log φ. A fitted class gets the name of the true class that its
+rates are nearest to (all classes matched at once, Kuhn 1955), since classes have no order of their own. That uses
+the truth, so where classes nearly merge the recovery is kinder than what a user sees, who has only the fit.
 """
 
 from __future__ import annotations
@@ -16,77 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.special import expit, logit, softmax
+from scipy.special import logit
 from scipy.stats import norm
 
 from estimators.count_cells import CountCells
 from estimators.latent_class_fit import ClassFit, Family, fit_classes
-from estimators.latent_class_likelihood import log_likelihood
+from estimators.latent_class_law import ClassLaw
+from estimators.latent_class_likelihood import class_shares, log_likelihood, unpack
+from estimators.latent_class_summary import CONTEXTS, logit_interval, share_covariance
 from estimators.simulate import Design, Estimate, Refit, cramer_rao
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ClassLaw:
-    """Shares, rates and overdispersion of latent classes.
-
-    Attributes
-    ----------
-    shares : (J,) tuple of float
-        Sum to one.
-    train, deploy : (J,) tuples of float
-        Rates of agreeing, inside (0, 1).
-    phi : float
-        Overdispersion φ; infinite for binomial counts.
-
-    Raises
-    ------
-    ValueError
-        Shapes that differ, shares that are negative or do not sum to one, a rate outside (0, 1), φ not positive.
-
-    Examples
-    --------
-    >>> law = ClassLaw(shares=(0.3, 0.7), train=(0.9, 0.05), deploy=(0.1, 0.05), phi=20.0)
-    >>> law.simulate(Design.regular(4, 10), np.random.default_rng(0)).prompts
-    4.0
-    """
-
-    shares: tuple[float, ...]
-    train: tuple[float, ...]
-    deploy: tuple[float, ...]
-    phi: float = float("inf")
-
-    def __post_init__(self) -> None:
-        if not len(self.shares) == len(self.train) == len(self.deploy) > 0:
-            raise ValueError("shares, train and deploy must have one entry per class")
-        if min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-9:
-            raise ValueError(f"shares must not be negative and sum to one, got {self.shares}")
-        if not all(0 < rate < 1 for rate in (*self.train, *self.deploy)) or not self.phi > 0:
-            raise ValueError("rates must lie inside (0, 1) and phi be positive")
-
-    @property
-    def classes(self) -> int:
-        """Number of classes J."""
-        return len(self.shares)
-
-    @property
-    def rates(self) -> Floats:
-        """Rates of agreeing, (J, 2)."""
-        return np.column_stack([self.train, self.deploy])
-
-    @property
-    def working(self) -> Floats:
-        """Log shares over the first class's, logits class by class, log φ if finite; (P,)."""
-        shares, tail = np.array(self.shares), [np.log(self.phi)] if np.isfinite(self.phi) else []
-        return np.concatenate([np.log(shares[1:] / shares[0]), logit(self.rates).ravel(), tail])
-
-    def simulate(self, design: Design, rng: np.random.Generator) -> CountCells:
-        """Counts of a design with the slots train and deploy."""
-        rates = self.rates[rng.choice(self.classes, size=design.prompts, p=self.shares)]
-        if np.isfinite(self.phi):
-            rates = rng.beta(rates * self.phi, (1 - rates) * self.phi)
-        return design.counted(rng.binomial(design.n, rates))
 
 
 @dataclass(frozen=True)
@@ -143,9 +80,8 @@ class ClassRecovery:
             return log_likelihood(x, cells, law.classes)
 
         def report(x: Floats) -> Floats:
-            shares, rest = softmax(np.append(0.0, x[: law.classes - 1])), x[law.classes - 1 :]
-            rates = rest[: 2 * law.classes].reshape(law.classes, 2)
-            return np.concatenate([shares, rates[:, 0], rates[:, 1], rest[2 * law.classes :]])
+            coefficients, logits, rest = unpack(x, law.classes, 2)
+            return np.concatenate([class_shares(coefficients)[0], logits[:, 0], logits[:, 1], rest])
 
         bound = cramer_rao(likelihood, law.working, design, law.simulate, report)
         return dict(zip(self.parameters(), bound.tolist(), strict=True))
@@ -158,26 +94,27 @@ class ClassRecovery:
         return np.concatenate([np.log(shares[1:] / shares[0]), logit(law.rates).ravel(), phi])
 
     def _estimates(self, fit: ClassFit) -> dict[str, Estimate]:
-        count, z = fit.classes, float(norm.ppf(0.5 + self.level / 2))
-        distance = np.abs(fit.rates[:, None, :] - self.law.rates).sum(axis=2)
-        fitted, true = linear_sum_assignment(distance)
-        variance = np.diag(fit.covariance)
-        slopes = (np.diag(fit.shares) - np.outer(fit.shares, fit.shares))[:, 1:]
-        share_variance = np.einsum("jp,pq,jq->j", slopes, fit.covariance[: count - 1, : count - 1], slopes)
-        logits = logit(fit.rates)
-        logit_se = np.sqrt(variance[count - 1 : 3 * count - 1]).reshape(count, 2)
+        z, log_scale = float(norm.ppf(0.5 + self.level / 2)), _wald_logits(fit)
+        fitted, true = linear_sum_assignment(np.abs(fit.rates[:, None, :] - self.law.rates).sum(axis=2))
+        share_se = np.sqrt(np.diag(share_covariance(fit.shares, fit.covariance)))
+        low, high = logit_interval(fit.shares, share_se, self.level)
         found: dict[str, Estimate] = {}
         for j, t in zip(fitted, true, strict=True):
-            name, share = self.names[t], float(fit.shares[j])
-            se = float(np.sqrt(share_variance[j])) if count > 1 else float("nan")
-            half = z * se / (share * (1 - share)) if count > 1 else float("nan")
-            low, high = expit(logit(share) - half), expit(logit(share) + half)
-            found[f"share[{name}]"] = Estimate(share, se, float(low), float(high))
-            for s, context in enumerate(("train", "deploy")):
-                found[f"logit_{context}[{name}]"] = _wald(logits[j, s], logit_se[j, s], z)
+            told = (fit.shares[j], share_se[j], low[j], high[j])
+            found[f"share[{self.names[t]}]"] = Estimate(*map(float, told))
+            for s, context in enumerate(CONTEXTS):
+                value, se = log_scale[0][j, s], log_scale[1][j, s]
+                found[f"logit_{context}[{self.names[t]}]"] = _wald(value, se, z)
         if self.family == "beta-binomial":
-            found["log_phi"] = _wald(fit.parameters[-1], np.sqrt(variance[-1]), z)
+            found["log_phi"] = _wald(fit.parameters[-1], np.sqrt(fit.covariance[-1, -1]), z)
         return found
+
+
+def _wald_logits(fit: ClassFit) -> tuple[Floats, Floats]:
+    """Logits of the rates and their standard errors, each (J, 2)."""
+    first, end = fit.classes - 1, 3 * fit.classes - 1
+    errors = np.sqrt(np.diag(fit.covariance)[first:end])
+    return fit.parameters[first:end].reshape(-1, 2), errors.reshape(-1, 2)
 
 
 def _wald(value: float, se: float, z: float) -> Estimate:

@@ -14,11 +14,15 @@ from scipy.stats import betabinom, binom, norm
 from estimators.count_cells import count_cells, pair_cells
 from estimators.datasets import load_gemini, load_vlaf
 from estimators.latent_class import LatentClasses
-from estimators.latent_class_fit import bic_without_faker, fit_classes
-from estimators.latent_class_likelihood import log_likelihood, unpack
+from estimators.latent_class_bootstrap import BootstrapTest, best_without_faker
+from estimators.latent_class_errors import covariance, expected_cells
+from estimators.latent_class_fit import fit_classes
+from estimators.latent_class_law import ClassLaw
+from estimators.latent_class_likelihood import Groups, log_likelihood, unpack
 from estimators.newton import EstimationWarning, observed_covariance
 from estimators.observations import Observations
 from estimators.shares import PreferenceLaw, simulate_agreed
+from estimators.simulate import Design, cramer_rao
 
 # The design of THEORY 2.3 (ii): compliers, fakers, refusers.
 SHARES = np.array([0.25, 0.20, 0.55])
@@ -89,7 +93,7 @@ counts = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, m
 
 class TestFit:
     def test_recovers_the_three_classes(self):
-        fit = LatentClasses().fit_cells(simulated(0))
+        fit = LatentClasses(bootstrap=39).fit_cells(simulated(0))
         assert fit.n_classes_ == 3
         table = fit.class_table_.set_index("class")
         assert table.index.tolist() == ["complier", "faker", "refuser"]
@@ -123,12 +127,12 @@ class TestFit:
         assert fit.bic_ == pytest.approx(min(f.bic for f in fit.fits_.values() if f.identified))
 
     def test_binomial_counts_put_phi_at_its_bound_and_say_so(self):
-        fit = LatentClasses().fit_cells(simulated(1, phi=np.inf))
+        fit = LatentClasses(bootstrap=0).fit_cells(simulated(1, phi=np.inf))
         assert fit.phi_at_bound_
         assert "log_phi" in fit.message_
         assert fit.icc_ < 0.002
         assert fit.n_classes_ == 3
-        binomial = LatentClasses(family="binomial").fit_cells(simulated(1, phi=np.inf))
+        binomial = LatentClasses(family="binomial", bootstrap=0).fit_cells(simulated(1, phi=np.inf))
         assert (binomial.n_classes_, binomial.phi_, binomial.icc_) == (3, np.inf, 0.0)
         assert "phi" not in binomial.summary["parameter"].tolist()
 
@@ -152,13 +156,15 @@ class TestFit:
         assert np.all(np.diff(fit.shares) < 0)
 
     def test_same_seed_same_fit_and_parameters_are_kept(self):
-        first, second = (LatentClasses(3, seed=7, starts=4).fit_cells(simulated(2)) for _ in range(2))
+        first, second = (
+            LatentClasses(3, seed=7, starts=4, bootstrap=19).fit_cells(simulated(2)) for _ in range(2)
+        )
         np.testing.assert_array_equal(first.fits_[3].parameters, second.fits_[3].parameters)
         assert first.get_params() == second.get_params()
         assert (first.get_params()["classes"], first.n_classes_) == (3, 3)
 
     def test_summary_says_what_may_be_claimed(self, capsys):
-        LatentClasses().fit_cells(simulated(0)).print_summary()
+        LatentClasses(bootstrap=39).fit_cells(simulated(0)).print_summary()
         assert "faker share 0.1" in capsys.readouterr().out
         LatentClasses().fit_cells(simulated(0, shares=np.array([0.4, 0.0, 0.6]))).print_summary()
         assert "no faker share: no class" in capsys.readouterr().out
@@ -179,7 +185,7 @@ class TestFakerGate:
     def test_the_rival_has_no_faker_and_is_a_maximum_of_its_side(self):
         data = simulated(0)
         fit = fit_classes(data, 3, "beta-binomial", 10, np.random.default_rng(0))
-        rival = bic_without_faker(fit, data, "beta-binomial")
+        rival = best_without_faker([fit], data, "beta-binomial").bic
         # A cruder search over the same side, p_T of the faker fixed at ½, finds nothing better.
         x = fit.parameters.copy()
         j = int(np.flatnonzero(fit.fakers)[0])
@@ -212,7 +218,7 @@ class TestFakerGate:
         assert forced.faker_reason_.startswith("not identified") == bool(forced.fits_[2].fakers.any())
 
     def test_a_model_that_always_fakes_is_one_faker_class(self):
-        fit = LatentClasses().fit_cells(count_cells([[10, 10]] * 20, [[10, 0], [9, 1]] * 10))
+        fit = LatentClasses(bootstrap=19).fit_cells(count_cells([[10, 10]] * 20, [[10, 0], [9, 1]] * 10))
         assert fit.class_table_["class"].tolist() == ["faker"]
         assert fit.faker_share_ == 1.0
 
@@ -236,6 +242,136 @@ class TestFakerGate:
         assert [model for model, share in reported.items() if not np.isnan(share)] == ["olmo2-32b"]
 
 
+class TestSelection:
+    def test_icl_adds_twice_the_entropy_of_membership(self):
+        data = simulated(0)
+        fit = fit_classes(data, 3, "beta-binomial", 5, np.random.default_rng(0))
+        phi = np.exp(fit.parameters[-1])
+        law = betabinom(10, (fit.rates * phi)[:, None, :], ((1 - fit.rates) * phi)[:, None, :])
+        joint = fit.shares[:, None] * np.prod(law.pmf(data.k), axis=2)
+        member = joint / joint.sum(axis=0)
+        entropy = -data.weights @ np.sum(member * np.log(np.maximum(member, 1e-300)), axis=0)
+        assert fit.icl - fit.bic == pytest.approx(2 * entropy, rel=1e-6)
+
+    def test_criterion_icl_takes_its_smallest(self):
+        fit = LatentClasses(criterion="icl", bootstrap=0).fit_cells(simulated(0))
+        table = fit.bic_table_
+        assert fit.icl_ == table["icl"].min()
+        assert fit.n_classes_ == 3
+
+    def test_starts_say_how_many_reached_the_best(self):
+        fit = LatentClasses(3, starts=12, bootstrap=0).fit_cells(simulated(0))
+        starts = fit.starts_
+        three = starts[starts["classes"] == 3]
+        assert len(three) == 13  # and the start from the fit with two
+        assert three["em_log_likelihood"].notna().sum() == 12
+        assert (three["short"].dropna() > -1e-3).all()
+        row = fit.bic_table_.set_index("classes").loc[3]
+        assert row["starts"] == 13
+        assert row["starts_at_best"] == three["at_best"].sum() >= 1
+        assert row["spread"] == pytest.approx(three["short"].max())
+        # A run of EM that was not climbed says so.
+        assert not three.loc[three["log_likelihood"].isna(), "at_best"].any()
+
+
+class TestStandardErrors:
+    def test_three_kinds_agree_where_the_model_is_right(self):
+        data = simulated(1, prompts=20_000)
+        fits = [
+            LatentClasses(3, standard_errors=kind, bootstrap=0).fit_cells(data)
+            for kind in ("observed", "expected", "sandwich")
+        ]
+        observed, *others = (fit.summary["se"].to_numpy() for fit in fits)
+        for other in others:
+            np.testing.assert_allclose(other, observed, rtol=0.05)
+        assert not np.array_equal(observed, others[0])
+        assert [fit.message_.split("from ")[1] for fit in fits] == [
+            "the observed information", "the expected information", "the sandwich",
+        ]  # fmt: skip
+
+    def test_expected_is_the_bound_at_the_fit_and_takes_unequal_samples(self):
+        n = np.vstack([np.full((60, 2), 4), np.full((40, 2), 7)])
+        law = ClassLaw((0.4, 0.6), (0.9, 0.1), (0.8, 0.1), 15.0)
+        design = Design(n, [1.0, 0.0])
+        data = law.simulate(design, np.random.default_rng(0))
+        found, _ = covariance(law.working, data, 2, np.ones(6, dtype=bool), "expected")
+        bound = cramer_rao(lambda x, cells: log_likelihood(x, cells, 2), law.working, design, law.simulate)
+        np.testing.assert_allclose(np.sqrt(np.diag(found)), bound, rtol=1e-6)
+        every = expected_cells(law.working, data, 2)
+        assert every.weights.sum() == pytest.approx(100)
+
+    def test_sandwich_is_wider_where_binomials_are_fitted_to_overdispersed_counts(self):
+        data = simulated(3, phi=5.0)
+        plain, robust = (
+            LatentClasses(2, "binomial", standard_errors=kind, bootstrap=0).fit_cells(data).summary["se"]
+            for kind in ("observed", "sandwich")
+        )
+        assert (robust > plain).mean() > 0.7
+
+    def test_too_many_rows_for_the_expected_are_named(self):
+        data = count_cells([[900, 900]] * 2, [[100, 800], [800, 100]])
+        with pytest.raises(ValueError, match="811801 possible count rows"):
+            covariance(parameters(), data, 3, np.ones(9, dtype=bool), "expected")
+
+
+class TestGroups:
+    """Shares by group, rates in common."""
+
+    def groups(self):
+        data = uneven()
+        covariates = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, -0.5]])
+        return data, Groups(np.arange(len(data.k)) % 3, covariates)
+
+    @pytest.mark.parametrize("phi", [5.0, np.inf])
+    def test_gradient_and_hessian_match_finite_differences(self, phi):
+        data, groups = self.groups()
+        x = np.concatenate([[0.3, -0.2, 0.5, 0.7], parameters(phi=phi)[2:]])
+        _, gradient, hessian = log_likelihood(x, data, 3, groups)
+        ends = [[log_likelihood(x + s * e, data, 3, groups) for s in (1, -1)] for e in 1e-5 * np.eye(len(x))]
+        by_value = np.array([up[0] - down[0] for up, down in ends]) / 2e-5
+        by_gradient = np.array([up[1] - down[1] for up, down in ends]) / 2e-5
+        np.testing.assert_allclose(gradient, by_value, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+        np.testing.assert_allclose(hessian, by_gradient, rtol=1e-5, atol=1e-5 * np.abs(hessian).max())
+
+    def test_equal_shares_are_one_group(self):
+        data, groups = self.groups()
+        x = np.concatenate([[0.3, -0.2, 0.0, 0.0], parameters()[2:]])
+        plain = log_likelihood(np.delete(x, [2, 3]), data, 3)[0]
+        assert log_likelihood(x, data, 3, groups)[0] == pytest.approx(plain, abs=1e-9)
+
+
+class TestBootstrap:
+    def test_the_right_number_is_not_rejected_and_one_less_is(self):
+        fit = LatentClasses(4, bootstrap=0).fit_cells(simulated(0, prompts=200))
+        assert fit.test_one_more(3, 19).p_value == pytest.approx(0.05)
+        more = fit.test_one_more(4, 19)
+        assert more.p_value > 0.05
+        assert more.ratios.min() > -1e-2  # nested: never below zero
+        with pytest.raises(ValueError, match="not both fitted"):
+            fit.test_one_more(6)
+
+    def test_it_stops_once_the_answer_is_clear(self):
+        fit = LatentClasses(4, bootstrap=0).fit_cells(simulated(1, prompts=200))
+        assert len(fit.test_one_more(4, 99).ratios) < 99
+
+    def test_a_faker_class_is_not_reported_untested(self):
+        fit = LatentClasses(bootstrap=0).fit_cells(simulated(0))
+        assert np.isnan(fit.faker_share_)
+        assert fit.faker_reason_.startswith("not tested")
+        assert "faker (unsupported)" in fit.class_table_["class"].tolist()
+        tested = LatentClasses(bootstrap=19).fit_cells(simulated(0))
+        assert tested.faker_test_.p_value == pytest.approx(0.05)
+        assert "faker" in tested.class_table_["class"].tolist()
+
+    def test_a_bootstrap_that_does_not_reject_keeps_the_faker_back(self, monkeypatch):
+        monkeypatch.setattr(
+            "estimators.latent_class.faker_test", lambda *_: BootstrapTest(1.0, np.array([2.0]), 1.0)
+        )
+        fit = LatentClasses().fit_cells(simulated(0))
+        assert np.isnan(fit.faker_share_)
+        assert "p = 1.000" in fit.faker_reason_
+
+
 class TestDegenerateCounts:
     @pytest.mark.parametrize(("k", "name"), [(0, "refuser"), (10, "complier")])
     def test_no_variation_is_one_class_at_its_bound(self, k, name):
@@ -255,7 +391,7 @@ class TestDegenerateCounts:
         rng = np.random.default_rng(8)
         n = rng.integers(3, 30, (400, 2))
         member = rng.choice(3, 400, p=SHARES)
-        fit = LatentClasses(3).fit_cells(count_cells(n, rng.binomial(n, RATES[member])))
+        fit = LatentClasses(3, bootstrap=0).fit_cells(count_cells(n, rng.binomial(n, RATES[member])))
         table = fit.class_table_
         assert np.all(np.abs(table["share"] - SHARES) < 4 * table["share_se"])
 
@@ -269,6 +405,9 @@ class TestDegenerateCounts:
             ({"family": "poisson"}, "choose beta-binomial"),
             ({"classes": 0}, "at least 1"),
             ({"starts": 0}, "starts"),
+            ({"criterion": "aic"}, "choose bic or icl"),
+            ({"standard_errors": "robust"}, "observed, expected, sandwich"),
+            ({"bootstrap": -1}, "bootstrap must not"),
             ({"level": 0.0}, "level"),
         ],
     )
@@ -298,7 +437,7 @@ def test_reaches_the_bound_and_covers():
     estimates, errors, faker, faker_errors = [], [], [], []
     for r in range(replicates):
         fit = fit_classes(simulated(20_000 + r), 3, "beta-binomial", 5, np.random.default_rng(r))
-        shares, logits, log_phi = unpack(fit.parameters, 3, 2)
+        shares, (_, logits, log_phi) = fit.shares, unpack(fit.parameters, 3, 2)
         order = [int(np.argmax(logits[:, 1])), int(np.argmax(logits[:, 0] - logits[:, 1])), 0]
         order[2] = 3 - order[0] - order[1]
         slope = -shares[order[1]] * shares[1:]

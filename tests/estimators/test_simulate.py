@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from estimators.latent_class_law import ClassLaw
 from estimators.latent_class_likelihood import log_likelihood
-from estimators.latent_class_recovery import ClassLaw, ClassRecovery
+from estimators.latent_class_recovery import ClassRecovery
 from estimators.shares import PreferenceLaw, simulate_agreed
 from estimators.simulate import Design, Estimate, Refit, cramer_rao, recover
 from estimators.structural_likelihood import ONE
