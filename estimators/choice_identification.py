@@ -69,7 +69,8 @@ def judge(information: Floats, names: tuple[str, ...]) -> Identification:
     scale = np.where(diagonal > 1e-12 * max(diagonal.max(), 1e-300), diagonal, np.inf) ** -0.5
     values, axes = np.linalg.eigh(scale[:, None] * information * scale)
     small = values < _SINGULAR * values[-1]
-    direction = np.abs(axes[:, 0])
+    # Where several directions are blind, any basis of them is arbitrary: only their span means something.
+    direction = np.linalg.norm(axes[:, small] if small.any() else axes[:, :1], axis=1)
     unknown = scale == 0.0  # no information at all
     confused = unknown if unknown.any() else direction > 0.1 * direction.max()
     return Identification(

@@ -258,7 +258,8 @@ def em_starts(
     pooled = (cells.weights @ k + 0.5) / (cells.weights @ n + 1.0)
     # Gumbel keys draw cells without replacement, in proportion to their prompts.
     keys = np.log(cells.weights) + rng.gumbel(size=(starts, len(n)))
-    centre = np.argsort(-keys, axis=1)[:, :classes]
+    # With fewer cells than classes some begin twice; Newton leaves such a saddle.
+    centre = np.argsort(-keys, axis=1)[:, np.arange(classes) % len(n)]
     rates = (k[centre] + 2 * pooled) / (n[centre] + 2)
     shares = np.full((starts, classes), 1.0 / classes)
     both = np.hstack([k, n - k])

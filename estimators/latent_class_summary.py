@@ -1,6 +1,5 @@
 """Tables of fitted latent classes: classes with intervals, numbers of classes, starts, and a status in words.
 
-
 Intervals of shares and rates are Wald intervals on the logit scale, that of φ on the log scale. Shares are
 π = softmax(0, log odds), so their covariance is D Σ D' with D = dπ/d(log odds), (J, J − 1).
 """

@@ -387,6 +387,14 @@ class TestDegenerateCounts:
             [0.7, 0.2], abs=1e-3
         )
 
+    def test_more_classes_than_distinct_prompts(self):
+        data = count_cells([[5, 5]] * 2, [[0, 0], [4, 1]])
+        fit = fit_classes(data, 3, "binomial", 5, np.random.default_rng(0))
+        assert (
+            fit.log_likelihood
+            >= fit_classes(data, 2, "binomial", 5, np.random.default_rng(0)).log_likelihood - 1e-2
+        )
+
     def test_unequal_samples(self):
         rng = np.random.default_rng(8)
         n = rng.integers(3, 30, (400, 2))
