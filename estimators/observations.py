@@ -49,6 +49,17 @@ def nothing_dropped() -> pd.DataFrame:
     return pd.DataFrame(columns=list(types)).astype(types)
 
 
+def left_out_words(dropped: pd.DataFrame) -> str:
+    """Return what was left out in words, from `Observations.dropped`."""
+
+    def words(row: Any) -> str:
+        if row.rows or row.samples:
+            return f"{row.rows} rows ({row.reason})" if row.rows else f"{row.samples} samples ({row.reason})"
+        return str(row.reason)
+
+    return "; ".join(map(words, dropped.itertuples())) or "nothing"
+
+
 def _choose(name: str, value: object, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ObservationError(f"{name} is {value!r}; choose one of {', '.join(choices)}")

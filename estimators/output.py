@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from estimators.figures import figures, group_names, label_of, part_of
+from estimators.observations import left_out_words
 
 if TYPE_CHECKING:
     from estimators.analysis import Analysis
@@ -131,8 +132,7 @@ def _wrapped(text: str, indent: str = "") -> str:
 
 
 def _head(analysis: Analysis, source: str) -> str:
-    dropped = analysis.dropped
-    left_out = "; ".join(f"{r.rows} rows ({r.reason})" for r in dropped.itertuples()) or "nothing"
+    left_out = left_out_words(analysis.dropped)
     incentive = analysis.selection["verdict"].ne("no incentive detected")
     own = len(analysis.gaps) - int((analysis.gaps.get("axis", pd.Series(dtype=str)) != "all").sum())
     own = own or len(analysis.gaps)

@@ -1,4 +1,4 @@
-"""The command line: `stackelberg analyze` from counts to advice, `stackelberg solve` from a game to its equilibrium.
+"""The command line: `stackelberg analyze` from logs or counts to advice, `solve` from a game to its equilibrium.
 
 Results go to standard output, progress and errors to standard error.  Bad input ends with exit code 2 and one sentence.
 """
@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stackelberg.equilibrium import SolveError
 from stackelberg.files import equilibrium_record, read_game
@@ -65,17 +65,22 @@ def _parser() -> argparse.ArgumentParser:
     counts = commands.add_parser(
         "analyze",
         help="from train-versus-deploy counts to predictions and a commitment",
-        epilog="COUNTS.csv has columns prompt_id, context (train, deploy, none), n, complied, and optionally model, "
-        "family, method, axis, setting, arm, stated_belief, trained, rated, reasoning. " + ORIENTATION_HELP,
+        epilog="LOG is a table of counts (CSV, JSON, JSONL, Parquet) with columns prompt_id, context (train, deploy, "
+        "none), n, complied, and optionally model, family, method, axis, setting, arm, stated_belief, trained, rated, "
+        "reasoning; or a log of Inspect, lm-eval, open-source-alignment-faking or VLAF, file or folder. "
+        + ORIENTATION_HELP,
     )
-    counts.add_argument("counts", type=Path, nargs="?", metavar="COUNTS.csv")
+    counts.add_argument("counts", type=Path, nargs="?", metavar="LOG")
     counts.add_argument("--shipped", choices=SHIPPED, help="analyse shipped data instead of a file")
-    counts.add_argument("--orientation", help="what complying means, see below; shipped data carry theirs")
+    counts.add_argument(
+        "--orientation", help="what complying means, see below; shipped data and our own logs carry theirs"
+    )
     counts.add_argument("--safety", help="complied-is-safe, complied-is-unsafe or neutral (default)")
     counts.add_argument("--by", help="columns whose groups are analysed apart, such as model,method,axis")
     counts.add_argument(
         "--unpaired", choices=("raise", "drop"), default="raise", help="prompts with one context only"
     )
+    _reading(counts)
     counts.add_argument("-o", "--output", type=Path, default=Path("stackelberg-analysis"), metavar="DIR")
     counts.add_argument(
         "--bootstrap", type=int, default=199, help="simulated data sets per test (default: 199)"
@@ -96,7 +101,84 @@ def _parser() -> argparse.ArgumentParser:
     ):
         assumed.add_argument(f"--{flag}", type=float, metavar="X", help=words)
     counts.set_defaults(run=_analyze)
+
+    table = commands.add_parser("convert", help="from any log to a tidy table of counts, CSV or Parquet")
+    table.add_argument("log", type=Path, metavar="LOG")
+    table.add_argument("-o", "--output", type=Path, required=True, metavar="COUNTS.csv|.parquet")
+    table.add_argument(
+        "--unpaired", choices=("raise", "drop"), default="raise", help="prompts with one context only"
+    )
+    _reading(table)
+    table.add_argument("--json", action="store_true", help="print what was written and left out as JSON")
+    table.set_defaults(run=_convert)
     return parser
+
+
+def _reading(parser: argparse.ArgumentParser) -> None:
+    reading = parser.add_argument_group("reading logs (docs/readers.md)")
+    reading.add_argument("--format", help="where it is not to be recognised")
+    reading.add_argument(
+        "--context", metavar="NAME", help="field, task argument or tags that says the context"
+    )
+    reading.add_argument("--contexts", metavar="VALUE=train,…", help="what its values mean")
+    reading.add_argument("--columns", metavar="OURS=THEIRS,…", help="the log's names for our columns")
+    reading.add_argument("--score", metavar="NAME", help="the score that says whether a sample complied")
+    reading.add_argument(
+        "--reasoning", metavar="NAME", help="the score that says whether its reasoning fakes"
+    )
+    reading.add_argument("--threshold", type=float, metavar="X", help="a score above it complied")
+
+
+def _layout(options: argparse.Namespace) -> dict[str, Any]:
+    layout: dict[str, Any] = {
+        name: getattr(options, name) for name in ("context", "score", "reasoning", "threshold")
+    }
+    for name in ("contexts", "columns"):
+        given = getattr(options, name)
+        layout[name] = None
+        if given is not None:
+            pairs = [part.split("=", 1) for part in given.split(",") if part.strip()]
+            for part in [part for part in pairs if len(part) < 2]:
+                raise ValueError(
+                    f"--{name} has {part[0]!r} without an equals sign; write name=value,name=value"
+                )
+            layout[name] = {key.strip(): value.strip() for key, value in pairs}
+    return layout
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from estimators.observations import ORIENTATIONS, left_out_words
+    from estimators.readers.read import observed, read_counts
+    from estimators.readers.samples import Layout
+
+    output: Path = options.output
+    if output.suffix.lower() not in (".csv", ".parquet"):
+        raise ValueError(f"{output}: the extension {output.suffix!r} is not known; write to .csv or .parquet")
+    chosen = _layout(options)
+    counts = read_counts(options.log, Layout(**chosen | {"columns": chosen["columns"] or {}}), options.format)
+    # counts are the same whatever complying means; the table stores no orientation
+    obs = observed(options.log, counts, ORIENTATIONS[0], "neutral", options.unpaired)
+    try:
+        if output.suffix.lower() == ".csv":
+            obs.to_csv(output)
+        else:
+            obs.frame.to_parquet(output, index=False)
+    except OSError as error:
+        raise ValueError(
+            f"{output}: cannot be written ({error.strerror or error}); name another file with -o"
+        ) from None
+    except ImportError:
+        raise ValueError(
+            f'{output}: Parquet needs pyarrow; pip install "stackelberg[parquet]", or write .csv'
+        ) from None
+    pairs, samples = len(obs.pairs()), int(obs.frame["n"].sum())
+    if options.json:
+        record = {"output": str(output), "rows": len(obs.frame), "pairs": pairs, "samples": samples}
+        print(json.dumps(record | {"dropped": obs.dropped.to_dict("records")}, indent=1))
+        return 0
+    written = f"{output}: {len(obs.frame)} rows, {pairs} pairs, {samples} samples."
+    print(textwrap.fill(f"{written} Left out: {left_out_words(obs.dropped)}.", 80, break_long_words=False))
+    return 0
 
 
 def _solve(options: argparse.Namespace) -> int:
@@ -155,21 +237,24 @@ def _observations(options: argparse.Namespace) -> "tuple[Observations, str]":
     from estimators import ORIENTATIONS, SAFETY, datasets, read_observations
 
     if (options.counts is None) == (options.shipped is None):
-        raise ValueError(f"give one of COUNTS.csv and --shipped ({', '.join(SHIPPED)})")
+        raise ValueError(f"give one of LOG and --shipped ({', '.join(SHIPPED)})")
     if options.shipped is not None:
         if options.orientation or options.safety:
             raise ValueError("shipped data carry their orientation and safety: leave both options out")
         return getattr(datasets, f"load_{options.shipped}")(), f"shipped {options.shipped} counts"
-    if options.orientation not in ORIENTATIONS:
-        given = "is missing" if options.orientation is None else f"{options.orientation!r} is unknown"
-        raise ValueError(f"the orientation {given}; give {ORIENTATION_HELP}")
-    safety = options.safety or "neutral"
-    if safety not in SAFETY:
-        raise ValueError(f"safety {safety!r} is unknown; choose one of {', '.join(SAFETY)}")
+    if options.orientation not in (None, *ORIENTATIONS):
+        raise ValueError(f"the orientation {options.orientation!r} is unknown; give {ORIENTATION_HELP}")
+    if options.safety not in (None, *SAFETY):
+        raise ValueError(f"safety {options.safety!r} is unknown; choose one of {', '.join(SAFETY)}")
     obs = read_observations(
-        options.counts, orientation=options.orientation, safety=safety, unpaired=options.unpaired
+        options.counts,
+        orientation=options.orientation,
+        safety=options.safety,
+        unpaired=options.unpaired,
+        format=options.format,
+        **_layout(options),
     )
-    return obs, options.counts.name
+    return obs, options.counts.resolve().name
 
 
 def _assumptions(options: argparse.Namespace) -> "Assumptions":

@@ -125,7 +125,7 @@ def test_without_an_orientation_the_choices_are_named(counts, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["analyze"], ["COUNTS.csv", "--shipped"]),
+        (["analyze"], ["LOG", "--shipped"]),
         (["analyze", "nowhere.csv", *AGREE], ["nowhere.csv", "cannot be read"]),
         (["analyze", "--shipped", "vlaf", *AGREE], ["shipped data carry their orientation"]),
         (["analyze", "--shipped", "vlaf", "--budget", "1.5"], ["budget is 1.5"]),
@@ -183,3 +183,98 @@ def test_published_rates_give_a_point_and_a_bound_and_no_interval(capsys):
     assert max(map(len, out.splitlines())) <= 80
     opus = next(line for line in out.splitlines() if "prompted helpful-only" in line)
     assert opus.split()[-2:] == ["0.113", "0.45"]
+
+
+LOG = "".join(
+    json.dumps({"question": q, "told": told, "score": score}) + "\n"
+    for q, told, score in [
+        ("a", "yes", 1),
+        ("a", "yes", 0.5),
+        ("a", "no", 0),
+        ("b", "yes", 1),
+        ("b", "no", None),
+    ]
+)
+LAYOUT = [
+    "--context",
+    "told",
+    "--contexts",
+    "yes=train, no=deploy",
+    "--columns",
+    "prompt_id=question",
+    "--score",
+    "score",
+]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_convert_writes_a_tidy_table_and_says_what_was_left_out(tmp_path, capsys, suffix):
+    (tmp_path / "log.jsonl").write_text(LOG)
+    out = tmp_path / f"counts.{suffix}"
+    arguments = ["convert", str(tmp_path / "log.jsonl"), "-o", str(out), "--unpaired", "drop", *LAYOUT]
+    assert main(arguments) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "2 rows, 1 pairs, 2 samples" in text
+    assert "Left out: 1 samples (partial score); 1 samples (sample unscored); 1 rows (no deploy row)." in text
+    assert main([*arguments, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [(row["reason"], row["samples"]) for row in record["dropped"]] == [
+        ("partial score", 1),
+        ("sample unscored", 1),
+        ("no deploy row", 1),
+    ]
+    obs = estimators.read_observations(out, orientation=AGREE[1])
+    assert obs.frame.to_numpy().tolist() == [["a", "train", 1, 1], ["a", "deploy", 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["-o", "counts.xlsx"], ["'.xlsx'", ".parquet"]),
+        (["-o", "no/where/counts.csv"], ["counts.csv", "cannot be written"]),
+        (["--columns", "prompt_id"], ["--columns", "equals sign"]),
+        (["--contexts", "yes=train,no=paid"], ["'paid'", "deploy"]),
+        (["--score", "marks"], ["'marks'", "question, told, score"]),
+        (["--format", "xml"], ["'xml'", "inspect"]),
+        (["--threshold", "nan"], ["threshold"]),
+    ],
+)
+def test_convert_of_what_cannot_be_read_or_written_ends_with_code_2(
+    tmp_path, capsys, monkeypatch, changes, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log.jsonl").write_text(LOG)
+    assert main(["convert", "log.jsonl", "-o", "counts.csv", "--unpaired", "drop", *LAYOUT, *changes]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    for word in words:
+        assert word in error
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_analyze_reads_a_log_and_prints_what_was_left_out_by_reason(tmp_path, capsys):
+    rows = [
+        {"question": str(q), "told": told, "score": int(q < 6 + 3 * (told == "yes"))}
+        for q in range(12)
+        for told in ("yes", "no")
+    ]
+    log = tmp_path / "log.jsonl"
+    log.write_text(LOG + "".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "result"
+    arguments = [
+        "analyze",
+        str(log),
+        *AGREE,
+        *LAYOUT,
+        "--unpaired",
+        "drop",
+        "--bootstrap",
+        "9",
+        "-o",
+        str(out),
+    ]
+    assert main(arguments) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Left out: 1 samples (partial score); 1 samples (sample unscored); 1 rows (no deploy row)." in text
+    dropped = json.loads((out / "results.json").read_text())["dropped"]
+    assert dropped[0] == {"reason": "partial score", "rows": 0, "prompts": 1, "samples": 1}

@@ -9,41 +9,27 @@ out and counted by reason. Epochs are repeats. A log is a file of numbers and te
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from estimators.observations import ObservationError
 from estimators.readers.archive import check_archive
-from estimators.readers.samples import (
-    CONTEXT_KEYS,
-    LABELS,
-    UNSCORED,
-    Layout,
-    Sample,
-    judged,
-    left_out,
-    plain,
-    tally,
-)
+from estimators.readers.records import Counts, Record, count
+from estimators.readers.samples import Layout
 from estimators.readers.text import damaged, read_json
 
 if TYPE_CHECKING:
-    import pandas as pd
     from inspect_ai.log import EvalLog, EvalSample
 
-SCORES = ("compliance", "complied")  # taken where a log has several scores and the caller names none
 ERROR, INVALID, NOT_LOGGED = "sample ended in an error", "sample invalidated", "sample planned but not logged"
 _UNREAD = {"messages", "events", "store", "attachments", "output", "timelines", "events_data"}
-_OWN = ("task", "model", "id")  # what every log says of itself
+_OWN = {"model": "model", "prompt_id": "id"}
 
 
-def read_inspect(logs: Sequence[Path | EvalLog], layout: Layout) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_inspect(logs: Sequence[Path | EvalLog], layout: Layout) -> Counts:
     """Count the samples of Inspect logs, files or objects.
-
-    Returns
-    -------
-    counts, dropped : see `estimators.readers.samples.tally`
 
     Raises
     ------
@@ -61,7 +47,9 @@ def read_inspect(logs: Sequence[Path | EvalLog], layout: Layout) -> tuple[pd.Dat
                 name, "no samples are in the log; run without --no-log-samples, read with its samples"
             )
         runs[log.eval.eval_id] = (name, log)
-    return tally(_samples([log for _, log in runs.values()], layout))
+    read = [log for _, log in runs.values()]
+    counts = count((record for log in read for record in _records(log)), layout, _OWN)
+    return replace(counts, orientation=_said(read, "orientation"), safety=_said(read, "safety"))
 
 
 def open_log(path: Path) -> EvalLog:
@@ -99,152 +87,40 @@ def open_log(path: Path) -> EvalLog:
     return log
 
 
-def _samples(logs: Sequence[EvalLog], layout: Layout) -> Iterator[Sample]:
-    good = [log for log in logs if log.status == "success"]
-    for log in logs:
-        if log.status != "success":
-            for sample in log.samples or ():
-                yield _lost(log, sample, layout, f"run ended with status {log.status}")
-            continue
-        # Inspect may end a run early on request and still call it a success
-        planned = log.results.total_samples if log.results else 0
-        yield from [left_out({}, NOT_LOGGED)] * (planned - len(log.samples or ()))
-    pairs = []
-    for log in good:
-        for sample in log.samples or ():
-            if sample.error is not None or sample.invalidation is not None:
-                yield _lost(log, sample, layout, ERROR if sample.error is not None else INVALID)
-            else:
-                pairs.append((log, sample))
-    if not pairs:
-        return
-    _ask_about_tasks(good, layout)
-    score = layout.score or _usual_score([sample for _, sample in pairs])
-    for name in [score, *([layout.reasoning] if layout.reasoning else [])]:
-        there = _score_names([sample for _, sample in pairs])
-        if name not in there:
-            raise ObservationError(f"no sample has the score {name!r}; choose from {', '.join(there)}")
-    context = layout.context_key or _usual_context(pairs)
-    columns = _columns(pairs, layout)
-    for log, sample in pairs:
-        labels = {name: plain(_look_up(log, sample, key), key) for name, key in columns.items()}
-        labels["context"] = _context(log, sample, context, layout)
-        values = [_score(sample, name) for name in (score, layout.reasoning)]
-        if values[0] is _ABSENT:
-            yield left_out(labels, UNSCORED)
-        else:
-            reasoning = None if values[1] is _ABSENT else values[1]
-            yield judged(labels, values[0], reasoning, layout, (score, layout.reasoning or ""))
-
-
-class _Absent:
-    """A field that a sample does not have, which is not the same as None."""
-
-
-_ABSENT = _Absent()
-
-
-def _look_up(log: EvalLog, sample: EvalSample, key: str) -> Any:
-    """The field `key` of a sample or its run; `_ABSENT` where neither has it."""
-    for fields in (sample.metadata, log.eval.task_args, log.eval.metadata):
-        if fields and key in fields:
-            return fields[key]
-    own = {"task": log.eval.task, "model": log.eval.model, "id": sample.id}
-    return own.get(key, _ABSENT)
-
-
-def _keys(pairs: Iterable[tuple[EvalLog, EvalSample]]) -> list[str]:
-    names: dict[str, None] = {}
-    for log, sample in pairs:
-        for fields in (sample.metadata, log.eval.task_args, log.eval.metadata):
-            names |= dict.fromkeys(fields or ())
-    return [*names, *_OWN, "tags"]
-
-
-def _usual_context(pairs: Sequence[tuple[EvalLog, EvalSample]]) -> str:
-    for key in CONTEXT_KEYS:
-        if all(_look_up(log, sample, key) is not _ABSENT for log, sample in pairs):
-            return key
-    raise ObservationError(
-        f"no field that every sample has says the context; name it, context=, {_known(pairs)}"
-    )
-
-
-def _known(pairs: Iterable[tuple[EvalLog, EvalSample]]) -> str:
-    return f"one of {', '.join(_keys(pairs))}"
-
-
-def _columns(pairs: Sequence[tuple[EvalLog, EvalSample]], layout: Layout) -> dict[str, str]:
-    """Our labels to the log's names for them: the caller's, and where a log uses ours, ours."""
-    columns = {"model": "model", "prompt_id": "id"}
-    there = set(_keys(pairs)) - {"tags"}
-    columns |= {name: name for name in LABELS if name in there - {"model"}}
-    for name, key in layout.columns.items():
-        if name in LABELS and key and key not in there:
-            raise ObservationError(f"columns takes {name} from {key!r}, which is not there; {_known(pairs)}")
-    columns |= {name: key for name, key in layout.columns.items() if name in LABELS}
-    return {name: key for name, key in columns.items() if key}
-
-
-def _context(log: EvalLog, sample: EvalSample, key: str, layout: Layout) -> str:
-    value = _look_up(log, sample, key)
-    if value is _ABSENT and key == "tags":
-        tags = [*(log.eval.tags or ()), *(getattr(log, "tags", None) or ())]
-        known = {str(tag).strip().lower() for tag in layout.contexts or ()}
-        found = dict.fromkeys(tag for tag in tags if tag.strip().lower() in known)
-        if len(found) != 1:
-            mend = 'map one of them, contexts={"tag": "train" or "deploy", …}'
-            raise ObservationError(f"run {log.eval.eval_id} has the tags {', '.join(tags) or 'none'}; {mend}")
-        value = next(iter(found))
-    if value is _ABSENT:
-        mend = f"name a field that all have, {_known([(log, sample)])}"
-        raise ObservationError(f"sample {sample.id!r} has no field {key!r} for its context; {mend}")
-    return layout.context_of(value, key)
-
-
-def _ask_about_tasks(logs: Sequence[EvalLog], layout: Layout) -> None:
-    """Two tasks may both have a sample 1: whether it is one prompt is not ours to guess."""
-    tasks = list(dict.fromkeys(log.eval.task for log in logs))
-    asked = {layout.context_key, *layout.columns.values()}
-    if len(tasks) > 1 and "task" not in asked:
-        mend = 'keep them apart, columns={"setting": "task"}, or say which is which context, context="task"'
-        raise ObservationError(f"the logs are of the tasks {', '.join(tasks)}; {mend}")
-
-
-def _usual_score(samples: Sequence[EvalSample]) -> str:
-    names = _score_names(samples)
-    usual = [name for name in SCORES if name in names] or names
-    if not usual:
-        raise ObservationError("no sample is scored; score the log, inspect score")
-    if len(names) > 1 and usual is names:
-        raise ObservationError(
-            f"several scores are there; name the one of compliance, score=, {', '.join(names)}"
-        )
-    return usual[0]
-
-
-def _score_names(samples: Sequence[EvalSample]) -> list[str]:
-    """Names of scores, and of their parts as score/part."""
-    names: dict[str, None] = {}
+def _records(log: EvalLog) -> Iterator[Record]:
+    run = {"task": log.eval.task, "model": log.eval.model, "tags": _tags(log)}
+    ended = "" if log.status == "success" else f"run ended with status {log.status}"
+    samples = log.samples or []
     for sample in samples:
-        for name, score in (sample.scores or {}).items():
-            parts = score.value if isinstance(score.value, Mapping) else None
-            names |= dict.fromkeys([name] if parts is None else [f"{name}/{part}" for part in parts])
-    return list(names)
+        fields = ChainMap(
+            *(dict(part or {}) for part in (sample.metadata, log.eval.task_args, log.eval.metadata)),
+            run | {"id": sample.id},
+        )
+        lost = ERROR if sample.error is not None else INVALID if sample.invalidation is not None else ""
+        yield Record(fields, _scores(sample), ended or lost)
+    if log.results and not ended:
+        # Inspect may end a run early on request and still call it a success
+        for _ in range(log.results.total_samples - len(samples)):
+            yield Record(run, lost=NOT_LOGGED)
 
 
-def _score(sample: EvalSample, name: str | None) -> Any:
-    scores = sample.scores or {}
-    if name is None:
-        return _ABSENT
-    if name in scores and not isinstance(scores[name].value, Mapping):
-        return scores[name].value
-    scorer, _, part = name.rpartition("/")
-    value = scores[scorer].value if scorer in scores else None
-    return value.get(part, _ABSENT) if isinstance(value, Mapping) else _ABSENT
+def _tags(log: EvalLog) -> list[str]:
+    edited = getattr(log, "tags", None)  # of newer logs, where tags can be changed afterwards
+    return list(dict.fromkeys([*(log.eval.tags or ()), *(edited or ())]))
 
 
-def _lost(log: EvalLog, sample: EvalSample, layout: Layout, why: str) -> Sample:
-    key = layout.columns.get("prompt_id") or "prompt_id"
-    found = _look_up(log, sample, key)
-    return left_out({"model": log.eval.model, "prompt_id": sample.id if found is _ABSENT else found}, why)
+def _scores(sample: EvalSample) -> dict[str, Any]:
+    """Values by name; a score of several parts gives one value per part, named score/part."""
+    values: dict[str, Any] = {}
+    for name, score in (sample.scores or {}).items():
+        if isinstance(score.value, Mapping):
+            values |= {f"{name}/{part}": value for part, value in score.value.items()}
+        else:
+            values[name] = score.value
+    return values
+
+
+def _said(logs: Sequence[EvalLog], name: str) -> str | None:
+    """What every run's metadata says of orientation or safety, None where they do not agree."""
+    said = {str((log.eval.metadata or {}).get(name, "")) for log in logs}
+    return (said.pop() or None) if len(said) == 1 else None

@@ -137,7 +137,7 @@ def _of_json(path: Path, content: Any) -> str:
         keys = content[0].keys()
         if "strong_reject_score" in keys:
             return "open-source-faking"
-        if {"input", "response"} <= keys:
+        if {"input", "response"} <= keys and path.stem.endswith(("_True", "_False")):
             return "vlaf"
         return "json"
     else:

@@ -79,6 +79,12 @@ class Layout:
         """The caller's name for the context field, None where the usual ones are to be tried."""
         return self.context or self.columns.get("context")
 
+    def known_contexts(self, key: str) -> dict[str, str]:
+        """Return what the field `key` may hold, in lower case, and what it means."""
+        if self.contexts is not None:
+            return {str(said).strip().lower(): context for said, context in self.contexts.items()}
+        return _WORDS | (_TRUTH if key in CONTEXT_KEYS else {})
+
     def context_of(self, value: object, key: str) -> str:
         """Return "train", "deploy" or "none" for what the field `key` holds.
 
@@ -87,11 +93,7 @@ class Layout:
         ObservationError
             The value is in no mapping.
         """
-        text = plain(value, key).lower()
-        if self.contexts is not None:
-            told = {str(said).strip().lower(): context for said, context in self.contexts.items()}
-        else:
-            told = _WORDS | (_TRUTH if key in CONTEXT_KEYS else {})
+        text, told = plain(value, key).lower(), self.known_contexts(key)
         if text not in told:
             mend = f'say what it means, contexts={{{value!r}: "train" or "deploy", …}}'
             raise ObservationError(f"{key} is {value!r}, which names no known context; {mend}")
@@ -187,22 +189,19 @@ def tally(samples: Iterable[Sample]) -> tuple[pd.DataFrame, pd.DataFrame]:
     ObservationError
         No sample is left to count.
     """
-    frame = pd.DataFrame(list(samples))
-    if "left_out" not in frame:
-        frame["left_out"] = None
-    lost = frame[frame["left_out"].notna()]
+    every = list(samples)
+    lost = pd.DataFrame([sample for sample in every if "left_out" in sample])
+    kept = pd.DataFrame([sample for sample in every if "left_out" not in sample])
     dropped = nothing_dropped()
     if len(lost):
         prompt = lost[["model", "prompt_id"]].astype(str).agg("\n".join, axis=1)
         groups = lost.assign(prompt=prompt).groupby("left_out", sort=False)["prompt"]
         reasons = groups.agg(prompts="nunique", samples="size").rename_axis("reason").reset_index()
         dropped = reasons.assign(rows=0)[[*dropped]].astype(dropped.dtypes)
-    kept = frame[frame["left_out"].isna()]
     if kept.empty:
         why = "; ".join(f"{row.reason}: {row.samples}" for row in dropped.itertuples()) or "there are none"
         raise ObservationError(f"no sample is left to count ({why}); give a log with scored samples")
     names = [name for name in KEY if name in kept]
-    kept = kept.assign(**{name: kept[name].astype(object).where(kept[name].notna(), "") for name in names})
     counts = ["complied", *(["reasoning"] if "reasoning" in kept else [])]
     ones = kept.assign(n=1)[[*names, "n", *counts]].astype(dict.fromkeys(counts, "int64"))
     table = ones.groupby(names, sort=False).sum().reset_index()

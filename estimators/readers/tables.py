@@ -13,10 +13,11 @@ from typing import Any
 import pandas as pd
 
 from estimators.observations import COLUMNS, KEY, ObservationError, nothing_dropped
+from estimators.readers.records import Counts
 from estimators.readers.samples import Layout, Sample, judged, plain, tally
 from estimators.readers.text import damaged, read_json, read_json_lines, read_text
 
-LARGEST_PARQUET = 2**32  # bytes unpacked: a column of one value packs a thousandfold and more
+LARGEST_PARQUET = 2**31  # bytes unpacked: a column of one value packs a thousandfold and more
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -80,15 +81,15 @@ def _cell(value: Any) -> Any:
     return value if isinstance(value, str | list | dict) else "" if value is None else str(value)
 
 
-def read_table(path: Path, frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_table(path: Path, frame: pd.DataFrame, row: str, layout: Layout) -> Counts:
     """Return counts and what was left out from a table of counts, or of samples where there is no n.
 
     Where the layout names columns, those it names and those with our names are read and others passed by;
     where it names none, an unknown column is an error when the counts are validated.
 
-    Returns
-    -------
-    counts, dropped : see `estimators.readers.samples.tally`
+    Parameters
+    ----------
+    row : what a row of the file is called in errors
     """
     wanted = {name: source for name, source in layout.columns.items() if source}
     wanted |= {"context": layout.context} if layout.context else {}
@@ -112,11 +113,11 @@ def read_table(path: Path, frame: pd.DataFrame, layout: Layout) -> tuple[pd.Data
         known = {cell: layout.context_of(cell, key) for cell in dict.fromkeys(table["context"])}
         table["context"] = table["context"].map(known)
     if layout.score is None:
-        return table, nothing_dropped()
+        return Counts(table, nothing_dropped(), row)
     for column in [column for column in ("prompt_id", "context") if column not in table]:
         there = ", ".join(map(str, frame.columns))
         raise damaged(path, f"column {column!r} is missing; name it in columns, one of {there}")
-    return tally(_sampled(frame, table, layout))
+    return Counts(*tally(_sampled(frame, table, layout)))
 
 
 def _sampled(frame: pd.DataFrame, table: pd.DataFrame, layout: Layout) -> list[Sample]:

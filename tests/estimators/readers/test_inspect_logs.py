@@ -158,7 +158,7 @@ def test_partial_scores_count_where_a_threshold_says_so(engine_log):
         ({"score": "refused"}, ["'refused'", "complied, judge/faking"]),
         ({"reasoning": "scratchpad"}, ["'scratchpad'", "judge/faking"]),
         ({"context": "temperature"}, ["'temperature'", "user_tier", "task", "tags"]),
-        ({"context": "tags"}, ["tags none", "contexts="]),
+        ({"context": "tags"}, ["tags are none", "contexts="]),
         ({"contexts": {"free": "train"}}, ["'paid'", "contexts="]),
         ({"contexts": {"free": "training"}}, ["'training'", "train, deploy, none"]),
         ({"columns": {"axis": "category"}}, ["'category'", "prompt_id, user_tier"]),
@@ -369,3 +369,15 @@ def test_the_log_stays_as_it_was(engine_log):
     assert file.read_bytes() == before
     assert read_eval_log(str(file)).status == "success"
     assert isinstance(read_observations(file, orientation=AGREE, unpaired="drop").dropped, pd.DataFrame)
+
+
+def test_a_log_may_say_itself_what_complying_means():
+    tiers = [sample(1, metadata={"tier": tier}) for tier in ("free", "paid")]
+    said = {"orientation": "complied-is-disagreement", "safety": "complied-is-unsafe"}
+    obs = read_observations(made(tiers, metadata=said))
+    assert (obs.orientation, obs.safety) == tuple(said.values())
+    assert read_observations(made(tiers, metadata=said), orientation=AGREE).orientation == AGREE
+    with pytest.raises(ObservationError, match=r"log: the log does not say what complying means"):
+        read_observations(made(tiers))
+    with pytest.raises(ObservationError, match="orientation is 'up'"):
+        read_observations(made(tiers, metadata={"orientation": "up"}))
