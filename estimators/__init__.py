@@ -21,6 +21,7 @@ from estimators.npmle import Npmle
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations
 from estimators.payoff_bounds import PayoffBounds
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
+from estimators.posterior import Posterior
 from estimators.readers import read_observations
 from estimators.shares import PreferenceLaw
 from estimators.simulate import Design, Estimate, Recoverable, Recovery, Refit, cramer_rao, recover
@@ -40,6 +41,7 @@ __all__ = [
     "ObservationError",
     "Observations",
     "PayoffBounds",
+    "Posterior",
     "PreferenceLaw",
     "Recoverable",
     "Recovery",

@@ -28,6 +28,7 @@ def choice_cells(
     beliefs: Mapping[str, float],
     monitoring: float | Mapping[str, float] = 0.5,
     modification: Mapping[str, float] | None = None,
+    situations: Situations | None = None,
 ) -> tuple[CountCells, Situations, int]:
     """Cells, situations (highest belief first) and the number of rows left out for want of a belief.
 
@@ -39,6 +40,8 @@ def choice_cells(
     monitoring : float or mapping from arm to float
     modification : mapping from method to float
         δ of a method where it trains; 1 for methods that are not in it.
+    situations : Situations, optional
+        The columns to use, as of a larger set of observations; those of `obs` if left out.
 
     Raises
     ------
@@ -72,13 +75,17 @@ def choice_cells(
     frame["rated"] = frame["rated"].astype(float)
     unit_key = [name for name in _UNIT if name in frame]
     rows = frame.groupby([*unit_key, *_TOLD], sort=False)[["n", "agreed"]].sum().reset_index()
-    told = rows[_TOLD].drop_duplicates().sort_values(_TOLD, ascending=False, ignore_index=True)
+    if situations is None:
+        told = rows[_TOLD].drop_duplicates().sort_values(_TOLD, ascending=False, ignore_index=True)
+    else:
+        told = pd.DataFrame({name: getattr(situations, name) for name in _TOLD})
     unit = rows.groupby(unit_key, sort=False).ngroup().to_numpy()
     column = rows[_TOLD].merge(told.reset_index(names="column"), on=_TOLD, how="left")["column"].to_numpy()
     n = np.zeros((int(unit.max()) + 1, len(told)), np.int64)
     k = np.zeros_like(n)
     n[unit, column], k[unit, column] = rows["n"], rows["agreed"]
-    situations = Situations(*(told[name].to_numpy(float) for name in _TOLD))
+    if situations is None:
+        situations = Situations(*(told[name].to_numpy(float) for name in _TOLD))
     return count_cells(n, k, situations.belief), situations, unused
 
 
