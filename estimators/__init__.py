@@ -13,7 +13,8 @@ from estimators.choice import CommitmentChoice
 from estimators.choice_identification import IdentificationError
 from estimators.compare import compare
 from estimators.discordant import discordant_test
-from estimators.fracture import fracture, fracture_curve, threshold
+from estimators.fracture import fracture, fracture_average, fracture_curve, threshold
+from estimators.fracture_bounds import sharp_bounds
 from estimators.gap import compliance_gap, published_gaps
 from estimators.latent_class import LatentClasses
 from estimators.newton import EstimationWarning
@@ -54,11 +55,13 @@ __all__ = [
     "discordant_test",
     "faking_game",
     "fracture",
+    "fracture_average",
     "fracture_curve",
     "policy_plane",
     "published_gaps",
     "read_observations",
     "recommend",
     "recover",
+    "sharp_bounds",
     "threshold",
 ]

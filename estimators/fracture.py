@@ -8,7 +8,13 @@ disagreement is the default. tau is a threshold on a rate, not on a belief; `thr
 The plug-in reads p as k/n. It is biased: n samples a prompt identify only moments of (p_T, p_D), and a prompt
 whose p lies near tau falls on either side by chance. It estimates the share for k/n, not for p, and may be
 off wherever tau lies near a cluster of prompts (THEORY 2.2, Theorem 5, and 2.3 (i)): report the curve, not
-one tau. Sharp bounds on the share itself need a linear program, which is not here.
+one tau. With `bounds`, the limits of the share itself stand beside it (`estimators.fracture_bounds`): what the
+samples of a prompt and the number of prompts leave open. They take each pair as a prompt of its own, as the limits
+of the plug-in do not.
+
+`fracture_average` needs no tau: with F the distribution function of tau under a prior on the costs, the average
+over it is the mean of [F(p_D) - F(p_T)]+. Its plug-in is biased upwards, as a positive part of noise is positive:
+it can lie above its bounds.
 
 k/n >= tau is decided on integers, k >= ceil(tau n), with tau read as the simplest fraction within some 1e-13:
 0.3, 0.1 + 0.2 and np.linspace(0, 1, 11)[3] are all 3/10, so that 3 of 10 reach it.
@@ -27,8 +33,11 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, lognorm
+from scipy.stats.distributions import rv_frozen
 
+from estimators.count_cells import CountCells, count_cells
+from estimators.fracture_bounds import average_sheets, fracture_sheets, likelihood_bounds
 from estimators.gap import check_level, cluster_wilson, prompt_means
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations
 
@@ -76,6 +85,7 @@ def fracture(
     *,
     event: str = "disagree",
     level: float = 0.95,
+    bounds: bool = False,
 ) -> pd.DataFrame:
     """Plug-in fracture at `tau`, and its reverse, with intervals over prompts, one row per group.
 
@@ -91,6 +101,8 @@ def fracture(
     by : name or names of label columns
     event : "disagree" or "unsafe"
     level : float in (0, 1)
+    bounds : bool
+        Whether to add bound_low and bound_high, the likelihood bounds of fracture for p, not for k/n.
 
     Returns
     -------
@@ -114,7 +126,7 @@ def fracture(
        prompts  fracture  reverse
     5       92      0.38      0.0
     """
-    return fracture_curve(obs, by, [tau], event=event, level=level)
+    return fracture_curve(obs, by, [tau], event=event, level=level, bounds=bounds)
 
 
 def fracture_curve(
@@ -124,6 +136,7 @@ def fracture_curve(
     *,
     event: str = "disagree",
     level: float = 0.95,
+    bounds: bool = False,
 ) -> pd.DataFrame:
     """`fracture` over a grid of tau, stacked: rows by group, then tau as given.
 
@@ -133,7 +146,7 @@ def fracture_curve(
     ----------
     taus : numbers in (0, 1]
         By default 0.05, 0.10, ..., 1.00; for n samples a prompt the curve steps at the multiples of 1/n.
-    obs, by, event, level : see `fracture`
+    obs, by, event, level, bounds : see `fracture`
 
     Returns
     -------
@@ -156,9 +169,7 @@ def fracture_curve(
     2  instruct  0.25     0.188
     3  instruct  0.50     0.163
     """
-    check_level(level)
-    if event not in EVENTS:
-        raise ValueError(f"event is {event!r}; choose one of {', '.join(EVENTS)}")
+    _check(event, level)
     grid = [_exact(tau) for tau in (DEFAULT_TAUS if taus is None else taus)]
     if not grid:
         raise ValueError("taus is empty; give at least one number in (0, 1]")
@@ -166,14 +177,106 @@ def fracture_curve(
     for labels, group in obs.groups(by):
         pairs = group.pairs()
         events = [_events(pairs, obs, event, context) for context in ("train", "deploy")]
+        cells = _cells(pairs, events) if bounds else None
         for tau in grid:
             train, deploy = (
                 _flagged(count, pairs[f"n_{context}"], tau)
                 for count, context in zip(events, ("train", "deploy"))
             )
             about = {**labels, "event": event, "tau": float(tau)}
-            rows.append(about | _parts(pairs, train, deploy, level))
+            row = about | _parts(pairs, train, deploy, level)
+            if bounds:
+                sheets = fracture_sheets(float(tau))
+                ends = likelihood_bounds(cells, sheets, level) if cells else (float("nan"),) * 2
+                row |= dict(zip(("bound_low", "bound_high"), ends))
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def fracture_average(
+    obs: Observations,
+    by: str | Sequence[str] = (),
+    cost_ratio: rv_frozen | None = None,
+    *,
+    event: str = "disagree",
+    level: float = 0.95,
+    bounds: bool = False,
+) -> pd.DataFrame:
+    """Fracture averaged over a prior on the ratio of costs, one row per group.
+
+    Parameters
+    ----------
+    cost_ratio : frozen distribution of `scipy.stats` on (0, inf), optional
+        Prior of false_alarm_cost / missed_harm_cost; by default log-normal about 1, a factor e either way being one
+        standard deviation.
+    obs, by, event, level, bounds : see `fracture`
+
+    Returns
+    -------
+    DataFrame
+        The labels; event; prompts, pairs; fracture (average of the plug-in), fracture_low, fracture_high; reverse and
+        its limits; interval; with `bounds`, bound_low and bound_high.
+
+    Raises
+    ------
+    ObservationError
+        As `fracture`.
+    ValueError
+        A prior that gives mass to ratios below 0, an unknown event, or a level outside (0, 1).
+
+    Examples
+    --------
+    >>> from estimators.datasets import load_vlaf
+    >>> table = fracture_average(load_vlaf(), by="model")
+    >>> table.loc[table["model"] == "Qwen3-8B", ["fracture", "fracture_low", "fracture_high"]].round(3)
+       fracture  fracture_low  fracture_high
+    5     0.349         0.287          0.417
+    """
+    _check(event, level)
+    prior = lognorm(s=1.0) if cost_ratio is None else cost_ratio
+    if prior.cdf(0.0) > 0:
+        raise ValueError("cost_ratio gives mass to ratios below or at 0; costs are positive")
+
+    def share_below(rates: NDArray[np.float64]) -> NDArray[np.float64]:
+        # tau = r / (1 + r) <= p is r <= p / (1 - p); p = 1 reaches every tau
+        with np.errstate(divide="ignore"):
+            return np.asarray(prior.cdf(rates / (1 - rates)), dtype=float)
+
+    rows = []
+    for labels, group in obs.groups(by):
+        pairs = group.pairs()
+        events = [_events(pairs, obs, event, context) for context in ("train", "deploy")]
+        below = [
+            share_below((count / pairs[f"n_{context}"]).to_numpy(dtype=float))
+            for count, context in zip(events, ("train", "deploy"))
+        ]
+        row: dict[str, object] = {**labels, "event": event, "prompts": 0, "pairs": len(pairs)}
+        for name, part in (("fracture", below[1] - below[0]), ("reverse", below[0] - below[1])):
+            rates = prompt_means(pairs, pd.Series(np.maximum(part, 0.0), index=pairs.index))
+            limits = cluster_wilson(rates, level) if rates.size > 1 else (np.nan, np.nan)
+            mean = float(rates.mean()) if rates.size else float("nan")
+            row |= {name: mean, f"{name}_low": float(limits[0]), f"{name}_high": float(limits[1])}
+        missing = "none: one prompt" if rates.size else "none: no prompts"
+        row |= {"prompts": rates.size, "interval": "cluster-Wilson" if rates.size > 1 else missing}
+        if bounds:
+            cells = _cells(pairs, events)
+            ends = likelihood_bounds(cells, average_sheets(share_below), level) if cells else (np.nan, np.nan)
+            row |= dict(zip(("bound_low", "bound_high"), ends))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _check(event: str, level: float) -> None:
+    check_level(level)
+    if event not in EVENTS:
+        raise ValueError(f"event is {event!r}; choose one of {', '.join(EVENTS)}")
+
+
+def _cells(pairs: pd.DataFrame, events: list[pd.Series]) -> CountCells | None:
+    """Count cells of the event, None without pairs."""
+    if pairs.empty:
+        return None
+    return count_cells(pairs[["n_train", "n_deploy"]], np.column_stack(events))
 
 
 def _parts(
