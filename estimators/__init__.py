@@ -17,6 +17,8 @@ from estimators.fracture import fracture, fracture_average, fracture_curve, thre
 from estimators.fracture_bounds import sharp_bounds
 from estimators.gap import compliance_gap, published_gaps
 from estimators.latent_class import LatentClasses
+from estimators.latent_class_law import ClassLaw
+from estimators.latent_class_pooled import PooledClasses
 from estimators.newton import EstimationWarning
 from estimators.npmle import Npmle
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations
@@ -32,6 +34,7 @@ __all__ = [
     "ORIENTATIONS",
     "SAFETY",
     "Assumptions",
+    "ClassLaw",
     "CommitmentChoice",
     "Design",
     "Estimate",
@@ -42,6 +45,7 @@ __all__ = [
     "ObservationError",
     "Observations",
     "PayoffBounds",
+    "PooledClasses",
     "Posterior",
     "PreferenceLaw",
     "Recoverable",

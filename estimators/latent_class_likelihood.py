@@ -193,7 +193,7 @@ def _share_block(shares: Floats, members: Floats, prompts: Floats, x: Floats) ->
     both -= t[:, :, None] * pi[:, None, :] + pi[:, :, None] * t[:, None, :]
     diagonal = np.arange(pi.shape[1])
     both[:, diagonal, diagonal] += t - prompts[:, None] * pi
-    return both if len(x) == 1 else np.asarray(np.einsum("gq,gr,gtu->qtru", x, x, both))
+    return both if x.shape == (1, 1) else np.asarray(np.einsum("gq,gr,gtu->qtru", x, x, both))
 
 
 def _by_group(values: Floats, groups: Groups) -> Floats:

@@ -17,10 +17,12 @@ from scipy.special import logit
 from scipy.stats import norm
 
 from estimators.count_cells import CountCells
+from estimators.latent_class import LatentClasses
 from estimators.latent_class_fit import ClassFit, Family, fit_classes
 from estimators.latent_class_law import ClassLaw
 from estimators.latent_class_likelihood import class_shares, log_likelihood, unpack
 from estimators.latent_class_summary import CONTEXTS, logit_interval, share_covariance
+from estimators.shares import PreferenceLaw, simulate_agreed
 from estimators.simulate import Design, Estimate, Refit, cramer_rao
 
 Floats = NDArray[np.float64]
@@ -119,3 +121,55 @@ def _wald_logits(fit: ClassFit) -> tuple[Floats, Floats]:
 
 def _wald(value: float, se: float, z: float) -> Estimate:
     return Estimate(float(value), float(se), float(value - z * se), float(value + z * se))
+
+
+@dataclass(frozen=True)
+class ClassSelection:
+    """How many classes are found, and whether a faker is reported, where neither is known.
+
+    Attributes
+    ----------
+    law : ClassLaw or PreferenceLaw
+        The truth; a law of preferences has no classes at all, and no faker where its incentives are zero.
+    family : "beta-binomial" or "binomial"
+    max_classes, bootstrap : int
+        See `LatentClasses`.
+    """
+
+    law: ClassLaw | PreferenceLaw
+    family: Family = "beta-binomial"
+    max_classes: int = 4
+    bootstrap: int = 99
+
+    def parameters(self) -> Mapping[str, float]:
+        """None: what is decided is in the verdicts."""
+        return {}
+
+    def simulate(self, design: Design, rng: np.random.Generator) -> CountCells:
+        """Counts drawn from the law."""
+        if isinstance(self.law, ClassLaw):
+            return self.law.simulate(design, rng)
+        return design.counted(simulate_agreed(rng, self.law, design.n, design.beliefs))
+
+    def refit(self, cells: CountCells, rng: np.random.Generator) -> Refit:
+        """Choose among 1 to `max_classes` classes, and report a faker class or not."""
+        seed = int(rng.integers(2**31))
+        options = LatentClasses(
+            "auto", self.family, max_classes=self.max_classes, bootstrap=self.bootstrap, seed=seed
+        )
+        fit = options.fit_cells(cells)
+        identified = [own for own in fit.fits_.values() if own.identified]
+        chosen = fit.fits_[fit.n_classes_]
+        verdicts: dict[str, str | float | bool] = {
+            "classes by BIC": min(identified, key=lambda own: own.bic).classes,
+            "classes by ICL": min(identified, key=lambda own: own.icl).classes,
+            "a faker in the fit": bool(chosen.fakers.any()),
+            "BIC asks for a faker": bool(chosen.fakers.any() and fit.bic_without_faker_ > fit.bic_),
+            "faker reported": not fit.faker_reason_,
+        }
+        low, high = fit.faker_share_interval_
+        return Refit({"faker share": Estimate(fit.faker_share_, float("nan"), low, high)}, verdicts)
+
+    def bound(self, design: Design) -> Mapping[str, float]:
+        """None."""
+        return {}

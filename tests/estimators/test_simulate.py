@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from estimators.latent_class_law import ClassLaw
 from estimators.latent_class_likelihood import log_likelihood
-from estimators.latent_class_recovery import ClassRecovery
+from estimators.latent_class_recovery import ClassRecovery, ClassSelection
 from estimators.shares import PreferenceLaw, simulate_agreed
 from estimators.simulate import Design, Estimate, Refit, cramer_rao, recover
 from estimators.structural_likelihood import ONE
@@ -194,3 +194,14 @@ def test_three_classes_are_recovered_at_the_bound():
     assert (np.abs(table["bias"]) < 4 * table["bias_se"]).all()
     assert (np.abs(table["ratio"] - 1) < 4 * table["ratio_se"]).all()
     assert (table["coverage"] > 0.95 - 4 * np.sqrt(0.95 * 0.05 / 60)).all()
+
+
+def test_selection_reports_a_faker_where_there_is_one_and_none_where_there_is_none():
+    there = recover(ClassSelection(LAW, bootstrap=19, max_classes=3), Design.regular(200, 10), replicates=3)
+    told = there.decisions.set_index(["verdict", "replicate"])["value"]
+    assert told["faker reported"].tolist() == ["True"] * 3
+    assert told["classes by ICL"].tolist() == ["3"] * 3
+    assert there.replicates["estimate"].between(0.1, 0.3).all()
+    none = ClassSelection(PreferenceLaw(-1.0, 0.8, [0.0], [1.0]), bootstrap=19, max_classes=3)
+    told = recover(none, Design.regular(92, 10), replicates=5).decisions.set_index(["verdict", "replicate"])
+    assert set(told.loc["faker reported", "value"]) == {"False"}
