@@ -235,8 +235,13 @@ def _by_envelope(game: "FakingGame") -> Commitment:
 def _by_solver(game: "FakingGame", method: str) -> Commitment:
     from stackelberg.solve import solve
 
-    equilibrium = solve(game.to_game(reduce=True), method=method)  # type: ignore[arg-type]
-    shares = (equilibrium.strategy @ vertices(game)).reshape(len(game.methods), 2, -1)
+    reduced = game.to_game(reduce=True)
+    equilibrium = solve(reduced, method=method)  # type: ignore[arg-type]
+    if method == "auto" and equilibrium.certificate and equilibrium.certificate.claim == "feasible":
+        equilibrium = solve(
+            reduced, method="branch-and-bound"
+        )  # sweeps over two leader actions prove nothing
+    shares = (equilibrium.strategy @ vertices(game, distinct=True)).reshape(len(game.methods), 2, -1)
     certificate = equilibrium.certificate
     assert certificate is not None  # solve raises where there is no strategy
     proved = certificate.upper_bound

@@ -113,7 +113,7 @@ class LeaderCosts:
     monitoring_cost : float
         Cost of a monitored conversation, :math:`c`; not negative.
     training_value : float
-        Worth of a monitored conversation that trains a type which would refuse in deployment, per unit of deploy
+        Worth of a monitored conversation that trains a type with a positive preference, per unit of deploy
         compliance that the method brings about (``Method.refused_change`` where the conversation is refused,
         ``Method.complied_change`` where it is complied with); 0 leaves training out of the leader's account.
     """
@@ -292,9 +292,7 @@ class FakingGame:
         contingent = plans.any(axis=1) & ~plans.all(axis=1)
         follower = (shares * gain) @ plans.T - self.parameters("plan_cost")[:, None] * contingent
         scale = np.abs(self.status_quo_incentive()) + np.abs(self.parameters("preference"))
-        chosen = break_ties(
-            follower, np.tile(leader_plan_values(self), (len(gain), 1)), TIE_TOLERANCE * scale
-        )
+        chosen = break_ties(follower, leader_plan_values(self), TIE_TOLERANCE * scale)
         return plans[chosen]
 
     def comply_gain(self) -> NDArray[np.float64]:

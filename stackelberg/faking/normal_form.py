@@ -8,8 +8,8 @@ A leader action is j = (method m, monitored or not :math:`\\omega`, cue s); a fo
         - f_\\theta \\mathbb 1\\{a \\text{ contingent}\\} \\\\
     L_\\theta[j, a] &= -c\\,\\omega - k_s - \\mathbb 1\\{a_s = R\\}(\\omega(A - g) + (1 - \\omega)a)
 
-and, where the leader counts what training changes, :math:`\\omega` times T times :math:`M_R(m)` if the plan
-refuses at s or :math:`M_F(m)` if it complies there and refuses elsewhere, less the method's own cost.
+and, where the leader counts what training changes in a type with :math:`v_\\theta > 0`, :math:`\\omega T` times
+:math:`M_R(m)` if the plan refuses at s or :math:`M_F(m)` if it complies there, less the method's own cost.
 
 Maximising :math:`\\sum_j x_j U[j, a]` over :math:`a_s` is maximising the posterior expectation after cue s, so
 Bayes' rule is implied and one game carries monitoring, cue design and the choice of method.
@@ -52,7 +52,7 @@ def tensors(game: "FakingGame") -> tuple[NDArray[np.float64], NDArray[np.float64
     follower = comply[:, :, None] * complies - game.parameters("plan_cost")[:, None, None] * contingent
     leader = np.broadcast_to(_leader_table(game, complies, cue), follower.shape)
     if any(m.cost for m in game.methods) or game.costs.training_value:
-        leader = leader + _training_worth(game, complies, contingent)
+        leader = leader + _training_worth(game, complies)
     return leader, follower
 
 
@@ -67,20 +67,19 @@ def _leader_table(
     )
 
 
-def _training_worth(
-    game: "FakingGame", complies: NDArray[np.bool_], contingent: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Worth of what a monitored conversation trains, less what its method costs, (leader actions, plans).
+def _training_worth(game: "FakingGame", complies: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Worth of what monitored conversations train, less what their method costs, (types, leader actions, plans).
 
-    A plan that complies everywhere has nothing to be trained away.
+    Only a type that prefers to refuse has anything to be changed, whatever it does for the time being.
     """
     per_action = [
         np.repeat([getattr(m, name) for m in game.methods], 2 * len(game.cues.cues))[:, None]
         for name in ("refused_change", "complied_change", "cost")
     ]
     refused, complied, cost = per_action
-    changed = np.where(complies, complied * contingent, refused)
-    return np.asarray(_is_monitored(game)[:, None] * (game.costs.training_value * changed - cost))
+    unwilling = (game.parameters("preference") > 0)[:, None, None]
+    worth = game.costs.training_value * unwilling * np.where(complies, complied, refused)
+    return np.asarray(_is_monitored(game)[:, None] * (worth - cost))
 
 
 def _is_monitored(game: "FakingGame") -> NDArray[np.bool_]:
@@ -95,9 +94,9 @@ def status_quo_strategy(game: "FakingGame") -> NDArray[np.float64]:
 
 
 def leader_plan_values(game: "FakingGame") -> NDArray[np.float64]:
-    """Leader's status-quo payoff if every conversation met each plan, in utils, shape (plans,)."""
+    """Leader's status-quo payoff if every conversation met each plan, in utils, shape (types, plans)."""
     leader, _ = tensors(game)
-    values: NDArray[np.float64] = status_quo_strategy(game) @ leader[0]
+    values: NDArray[np.float64] = status_quo_strategy(game) @ leader
     return values
 
 
@@ -167,16 +166,18 @@ def _constraints(game: "FakingGame") -> LeaderConstraints | None:
     )
 
 
-def vertices(game: "FakingGame") -> NDArray[np.float64]:
+def vertices(game: "FakingGame", *, distinct: bool = False) -> NDArray[np.float64]:
     """Vertices of the leader's polytope over (method, state, cue), shape (vertices, methods * 2 * cues).
 
     A commitment mixes monitored generators up to the budget B with unmonitored ones, where a generator is one
     method with one vertex of its set of cue distributions; the vertices are the unmonitored generators and
-    B times a monitored one plus 1 - B times an unmonitored one.
+    B times a monitored one plus 1 - B times an unmonitored one. With `distinct`, vertices
+    that pay the same are left out: a method changes nothing in an unmonitored conversation, so there the first
+    stands for all.
     """
     cues, blocks = len(game.cues.cues), len(game.methods) * 2
     generators: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
-    for block in range(blocks):
+    for block in [*range(0, blocks, 2), 1] if distinct else range(blocks):
         for distribution in _cue_vertices(game, block % 2):
             row = np.zeros(blocks * cues)
             row[block * cues : (block + 1) * cues] = distribution
@@ -212,7 +213,7 @@ def reduced_form(game: "FakingGame") -> BayesianStackelbergGame:
     """The game whose leader actions are the vertices of the leader's polytope, free on the simplex."""
     _require_bayes(game)
     leader, follower = tensors(game)
-    V = vertices(game)
+    V = vertices(game, distinct=True)
     labels = _action_labels(game)
     names = [" + ".join(f"{share:.4g} {labels[j]}" for j, share in enumerate(row) if share > 0) for row in V]
     return BayesianStackelbergGame(
