@@ -8,7 +8,7 @@
 2    olmo2    368  0.170
 """
 
-from estimators import datasets
+from estimators import checkpoints, datasets
 from estimators.choice import CommitmentChoice
 from estimators.choice_identification import IdentificationError
 from estimators.compare import compare
@@ -52,6 +52,7 @@ __all__ = [
     "Recovery",
     "Refit",
     "StructuralPayoffs",
+    "checkpoints",
     "compare",
     "compliance_gap",
     "cramer_rao",
