@@ -12,6 +12,7 @@ from estimators import checkpoints, datasets
 from estimators.choice import CommitmentChoice
 from estimators.choice_identification import IdentificationError
 from estimators.compare import compare
+from estimators.decision import Decision, decide, faking_share_under, value_of_arm
 from estimators.discordant import discordant_test
 from estimators.fracture import fracture, fracture_average, fracture_curve, threshold
 from estimators.fracture_bounds import sharp_bounds
@@ -19,6 +20,7 @@ from estimators.gap import compliance_gap, published_gaps
 from estimators.latent_class import LatentClasses
 from estimators.latent_class_law import ClassLaw
 from estimators.latent_class_pooled import PooledClasses
+from estimators.law_draws import LawDraws, law_draws
 from estimators.newton import EstimationWarning
 from estimators.npmle import Npmle
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations
@@ -36,11 +38,13 @@ __all__ = [
     "Assumptions",
     "ClassLaw",
     "CommitmentChoice",
+    "Decision",
     "Design",
     "Estimate",
     "EstimationWarning",
     "IdentificationError",
     "LatentClasses",
+    "LawDraws",
     "Npmle",
     "ObservationError",
     "Observations",
@@ -57,11 +61,14 @@ __all__ = [
     "compliance_gap",
     "cramer_rao",
     "datasets",
+    "decide",
     "discordant_test",
     "faking_game",
+    "faking_share_under",
     "fracture",
     "fracture_average",
     "fracture_curve",
+    "law_draws",
     "policy_plane",
     "published_gaps",
     "read_observations",
@@ -69,4 +76,5 @@ __all__ = [
     "recover",
     "sharp_bounds",
     "threshold",
+    "value_of_arm",
 ]

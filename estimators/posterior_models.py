@@ -45,6 +45,10 @@ class BayesModel:
     log_likelihood : (P,), cells -> value, gradient (P,), Hessian (P, P)
     simulate : rng, (P,), n (N, S), beliefs (N, S) -> agreements (N, S)
     report : (..., P) -> names and arrays (...)
+    unpack : (..., P) -> mu, sigma, deltas, shares, or None
+        Of a law of preferences.
+    form : ChoiceForm or None
+        Of types with one payoff each.
     """
 
     name: str
@@ -55,6 +59,8 @@ class BayesModel:
     simulate: Callable[[np.random.Generator, Floats, NDArray[np.int64], Floats], NDArray[np.int64]]
     report: Callable[[Floats], dict[str, Floats]]
     reach: float = 5.0
+    unpack: Callable[[Floats], tuple[Floats, Floats, Floats, Floats]] | None = None
+    form: ChoiceForm | None = None
 
     def log_posterior(self, x: Floats, cells: CountCells, mean: Floats, precision: Floats) -> Evaluation:
         """Log-likelihood plus a normal prior with this mean (P,) and precision (P,), up to a constant."""
@@ -111,6 +117,7 @@ def structural_model(incentives: str = "one") -> BayesModel:
         log_likelihood=lambda x, cells: structural_likelihood.log_likelihood(x, cells, form),
         simulate=simulate,
         report=report,
+        unpack=form.unpack,
     )
 
 
@@ -227,4 +234,5 @@ def choice_model(form: ChoiceForm, situations: Situations) -> BayesModel:
         log_likelihood=lambda x, cells: choice_log_likelihood(x, cells, form, situations),
         simulate=lambda rng, x, n, beliefs: simulate_choice(rng, x, n, form, situations),
         report=report,
+        form=form,
     )
