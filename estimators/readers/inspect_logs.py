@@ -8,6 +8,7 @@ out and counted by reason. Epochs are repeats. A log is a file of numbers and te
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +75,9 @@ def open_log(path: Path) -> EvalLog:
     level = quiet.level
     quiet.setLevel(logging.CRITICAL)  # what it warns of is raised here, in one sentence
     try:
-        log = read_eval_log(path, exclude_fields=_UNREAD if zipped else None)
+        # newer versions of Inspect can leave texts and events unread
+        lean = zipped and "exclude_fields" in inspect.signature(read_eval_log).parameters
+        log = read_eval_log(path, **{"exclude_fields": _UNREAD} if lean else {})
         finished = len(read_eval_log_sample_summaries(path)) if zipped else 0
     except Exception as error:  # pydantic, ijson, struct, key errors: whatever damage makes of a log
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
