@@ -64,15 +64,14 @@ def choice_cells(
     unused = int(belief.isna().sum())
     if unused == len(frame):
         raise ObservationError("no row has a belief: give stated_belief, or rows of context train and deploy")
-    trained = frame["trained"].to_numpy(float) if "trained" in frame else np.ones(len(frame))
+    trained, rated = (_stated(frame, name, belief.notna()) for name in ("trained", "rated"))
     stake = frame["method"].map(dict(modification or {})).fillna(1.0) if "method" in frame else 1.0
     frame = frame.assign(
         belief=belief,
         monitoring=_monitoring(frame, monitoring),
         goal=trained * stake,
-        rated=frame["rated"].to_numpy(float) if "rated" in frame else 1.0,
+        rated=rated,
     )[belief.notna()]
-    frame["rated"] = frame["rated"].astype(float)
     unit_key = [name for name in _UNIT if name in frame]
     rows = frame.groupby([*unit_key, *_TOLD], sort=False)[["n", "agreed"]].sum().reset_index()
     if situations is None:
@@ -87,6 +86,16 @@ def choice_cells(
     if situations is None:
         situations = Situations(*(told[name].to_numpy(float) for name in _TOLD))
     return count_cells(n, k, situations.belief), situations, unused
+
+
+def _stated(frame: pd.DataFrame, name: str, used: pd.Series) -> np.ndarray:
+    """Return what a column of truths states as numbers, one where there is no such column; (rows,)."""
+    if name not in frame:
+        return np.ones(len(frame))
+    stated = frame[name].to_numpy(float, na_value=np.nan)
+    if np.isnan(stated[used.to_numpy()]).any():
+        raise ObservationError(f"column {name!r} is blank in a row with a belief; say there whether it is so")
+    return stated
 
 
 def _monitoring(frame: pd.DataFrame, monitoring: float | Mapping[str, float]) -> pd.Series | float:

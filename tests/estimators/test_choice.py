@@ -335,3 +335,16 @@ def test_arms_of_one_prompt_are_one_unit_and_rows_without_belief_are_counted():
     )
     with pytest.raises(ObservationError, match="no row has a belief"):
         choice_cells(obs, {})
+
+
+def test_a_row_without_a_cue_may_leave_blank_what_it_is_not_told_and_only_such_a_row():
+    cue = {"arm": "cue", "trained": True, "rated": True, "n": 5}
+    none = {"arm": "no-cue", "context": "none", "trained": None, "rated": None, "n": 5, "complied": 2}
+    rows = [cue | {"context": "train", "complied": 4}, cue | {"context": "deploy", "complied": 1}, none]
+    frame = pd.DataFrame([row | {"prompt_id": "a"} for row in rows])
+    obs = Observations.from_frame(frame, orientation="complied-is-agreement")
+    beliefs = {"train": 1.0, "deploy": 0.0}
+    cells, told, unused = choice_cells(obs, beliefs)
+    assert (cells.k.tolist(), told.rated.tolist(), unused) == ([[4, 1]], [1, 1], 1)
+    with pytest.raises(ObservationError, match=r"'trained' is blank in a row with a belief"):
+        choice_cells(obs, beliefs | {"none": 0.5})
