@@ -25,6 +25,7 @@ from estimators.newton import EstimationWarning
 from estimators.npmle import Npmle
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations
 from estimators.payoff_bounds import PayoffBounds
+from estimators.planning import law_bound, plan, plan_gap
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
 from estimators.posterior import Posterior
 from estimators.readers import read_observations
@@ -68,7 +69,10 @@ __all__ = [
     "fracture",
     "fracture_average",
     "fracture_curve",
+    "law_bound",
     "law_draws",
+    "plan",
+    "plan_gap",
     "policy_plane",
     "published_gaps",
     "read_observations",
