@@ -13,6 +13,7 @@ from estimators.choice import CommitmentChoice
 from estimators.choice_identification import IdentificationError
 from estimators.compare import compare
 from estimators.decision import Decision, decide, faking_share_under, value_of_arm
+from estimators.diagnostics import Diagnostics, diagnose, require_prompt_level
 from estimators.discordant import discordant_test
 from estimators.fracture import fracture, fracture_average, fracture_curve, threshold
 from estimators.fracture_bounds import sharp_bounds
@@ -41,6 +42,7 @@ __all__ = [
     "CommitmentChoice",
     "Decision",
     "Design",
+    "Diagnostics",
     "Estimate",
     "EstimationWarning",
     "IdentificationError",
@@ -63,6 +65,7 @@ __all__ = [
     "cramer_rao",
     "datasets",
     "decide",
+    "diagnose",
     "discordant_test",
     "faking_game",
     "faking_share_under",
@@ -78,6 +81,7 @@ __all__ = [
     "read_observations",
     "recommend",
     "recover",
+    "require_prompt_level",
     "sharp_bounds",
     "threshold",
     "value_of_arm",

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from scipy.stats import norm
+from scipy.stats import lognorm, norm
 from tqdm import tqdm
 
-from estimators.fracture import fracture, fracture_curve
+from estimators.compare import COLUMNS, compare, q_values
+from estimators.diagnostics import Diagnostics, diagnose
+from estimators.discordant import discordant_test
+from estimators.fracture import fracture, fracture_average, fracture_curve
 from estimators.gap import compliance_gap
 from estimators.latent_class import LatentClasses
 from estimators.newton import EstimationWarning
@@ -45,8 +48,16 @@ class Analysis:
         Prompt pairs and rows that were analysed.
     gaps : DataFrame
         :func:`estimators.compliance_gap` per group.
+    discordant : DataFrame
+        :func:`estimators.discordant_test` per group, q-values over the groups.
+    comparisons : DataFrame
+        :func:`estimators.compare` over models, families, methods and axes; no rows where there is nothing to compare.
+    diagnostics : DataFrame
+        At which level types live in each group, with the tests: :func:`estimators.diagnose`.
     fracture, fracture_curve : DataFrame
-        :func:`estimators.fracture` at the assumed threshold, and over thresholds.
+        :func:`estimators.fracture` at the assumed threshold, and over thresholds, with bounds.
+    fracture_average : DataFrame
+        :func:`estimators.fracture_average`, log-normal about the assumed ratio of costs.
     structural : DataFrame
         Labels, parameter, estimate, se, low, high, reading.
     selection : DataFrame
@@ -80,8 +91,12 @@ class Analysis:
     prompts: int
     rows: int
     gaps: pd.DataFrame
+    discordant: pd.DataFrame
+    comparisons: pd.DataFrame
+    diagnostics: pd.DataFrame
     fracture: pd.DataFrame
     fracture_curve: pd.DataFrame
+    fracture_average: pd.DataFrame
     structural: pd.DataFrame
     selection: pd.DataFrame
     classes: pd.DataFrame
@@ -148,30 +163,38 @@ def analyze(
         )
     labels = tuple(dict.fromkeys([*columns, *(["axis"] if "axis" in obs.frame else [])]))
     groups = list(_groups(obs, columns, labels))
+    # Costs are known within a factor e either way; a free miss is next to free.
+    ratio = lognorm(s=1.0, scale=given.false_alarm_cost / max(given.missed_harm_cost, 1e-9))
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Analysis.__annotations__}
     for label, group in tqdm(groups, desc="groups", disable=not progress, leave=False):
+        level = diagnose(group, seed=seed)
         fit, messages = _fitted(group, given, bootstrap, seed)
         classes, more = _classes(group, bootstrap, seed)
         law = fit.law_
         tables = {
             "gaps": compliance_gap(group),
-            "fracture": fracture(group, given.tau),
-            "fracture_curve": fracture_curve(group),
+            "discordant": discordant_test(group),
+            "diagnostics": level.table(),
+            "fracture": fracture(group, given.tau, bounds=True),
+            "fracture_curve": fracture_curve(group, bounds=True),
+            "fracture_average": fracture_average(group, cost_ratio=ratio, bounds=True),
             "structural": fit.summary,
             "selection": _selection(fit),
             "classes": classes.class_table_,
-            "class_selection": _class_selection(classes),
+            "class_selection": _class_selection(classes, level),
             "rates": fit.rates(np.linspace(0, 1, 21)),
             "plane": policy_plane(law),
             "commitments": recommend(fit, given, draws=draws),
             "solver_check": solver_check(law, given),
             "prompt_rates": _prompt_rates(group),
             "curves": _curves(fit),
-            "notes": pd.DataFrame({"note": [*messages, *more]}, dtype=object),
+            "notes": pd.DataFrame({"note": [*_level_note(level), *messages, *more]}, dtype=object),
         }
         for name, table in tables.items():
             parts[name].append(_labelled(table, label))
     frames = {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items() if tables}
+    frames["discordant"]["q_value"] = q_values(frames["discordant"]["p_value"])
+    frames["comparisons"] = _comparisons(obs)
     return Analysis(
         assumptions=given,
         by=columns,
@@ -239,18 +262,38 @@ def _selection(fit: StructuralPayoffs) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
-def _class_selection(fit: LatentClasses) -> pd.DataFrame:
+def _level_note(level: Diagnostics) -> list[str]:
+    """What must be known where the data do not show types of prompts."""
+    if level.level == "prompt":
+        return []
+    if level.level == "undetermined":
+        return [f"types: whether they live on prompts is undetermined: {level.reason}"]
+    return [f"types: no types of prompts: {level.reason}; no faker class, and read no shares of prompts"]
+
+
+def _comparisons(obs: Observations) -> pd.DataFrame:
+    try:
+        return compare(obs)
+    except ObservationError:  # one model, family, method and axis
+        return pd.DataFrame(columns=list(COLUMNS))
+
+
+def _class_selection(fit: LatentClasses, level: Diagnostics) -> pd.DataFrame:
     low, high = fit.faker_share_interval_
+    share, reason = fit.faker_share_, fit.faker_reason_
+    if level.level in ("sample", "model"):
+        share = low = high = float("nan")
+        reason = f"no types of prompts: {level.reason}"
     row = {
         "classes": fit.n_classes_,
         "bic": fit.bic_,
         "icl": fit.icl_,
         "phi": fit.phi_,
-        "faker_share": fit.faker_share_,
+        "faker_share": share,
         "faker_share_low": low,
         "faker_share_high": high,
         "faker_p_value": fit.faker_test_.p_value,
-        "faker_reason": fit.faker_reason_,
+        "faker_reason": reason,
     }
     return pd.DataFrame([row])
 

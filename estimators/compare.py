@@ -34,6 +34,19 @@ from estimators.gap import check_level
 from estimators.observations import PROMPT_KEY, ObservationError, Observations
 
 OVER = ("model", "family", "method", "axis")
+COLUMNS = (
+    *(
+        "over",
+        "first",
+        "second",
+        "prompts_first",
+        "prompts_second",
+        "prompts_shared",
+        "gap_first",
+        "gap_second",
+    ),
+    *("difference", "se", "low", "high", "statistic", "df", "p_value", "q_value", "test"),
+)
 # Differences of rates are ratios of counts, so a real spread is far larger.
 _NO_SPREAD = 1e-12
 
@@ -98,7 +111,7 @@ def compare(
     if not rows:
         there = ", ".join(names or OVER)
         raise ObservationError(f"nothing to compare: none of {there} has two values in these observations")
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.assign(q_value=q_values(table["p_value"], control))
 
 

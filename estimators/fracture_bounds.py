@@ -15,8 +15,8 @@ interval. For one functional a likelihood region is the profile-likelihood inter
 limit for it and not proved here, where the largest likelihood lies on the boundary: the coverage is simulated.
 
 The path: adding m log ψ(G) to ℓ, as if m prompts had been seen to fracture, and m log(1 − ψ) for the lower end, gives
-the laws of largest ψ at each likelihood; m is found by bisection. A rate at τ counts as on either side, since a law
-can be as near as it likes.
+the laws of largest ψ at each likelihood; m is found by false position. A rate at τ counts as on either side, since a
+law can be as near as it likes.
 
 Source: Lindsay (1995), Mixture Models, chapter 5, for the geometry; Chernozhukov, Hong and Tamer (2007), Econometrica
 75:1243-1284, for likelihood regions of sets; Owen (2001), Empirical Likelihood, for profiles of functionals.
@@ -163,20 +163,28 @@ def likelihood_bounds(cells: CountCells, sheets: Sheets, level: float = 0.95) ->
     drop = float(chi2.ppf(level, 1)) / 2
     ends = []
     for values in (1.0 - sheets.values, sheets.values):
-        # Bisection in log m: at the least the tilt is nothing, at the most it outweighs every prompt.
+        # False position on the root of the loss in log m, kept off the ends of the bracket. At its least the tilt is
+        # nothing, at its most it outweighs every prompt.
         low, high = math.log(1e-3), math.log(100 * cells.prompts)
+        below, above = -math.sqrt(drop), math.sqrt(drop)
         end, last = 1.0, best
         for _ in range(14):
-            middle = (low + high) / 2
+            share = min(max(-below / (above - below), 0.1), 0.9)
+            middle = low + share * (high - low)
             last = _tilted(cells, rows, sheets, values, math.exp(middle), last)
             lost = best.log_likelihood - float(cells.weights @ np.log(last.fitted[:-1]))
-            if lost > drop:
-                high, end = middle, float(last.fitted[-1])
-            else:
-                low = middle
-            if abs(lost - drop) < 0.01:
+            miss = math.sqrt(max(lost, 0.0)) - math.sqrt(drop)
+            if abs(miss) < 0.01 or miss > 0:
                 end = float(last.fitted[-1])
+            if abs(miss) < 0.01:
                 break
+            if miss < 0 and last.fitted[-1] > 1 - 1e-3:  # near enough as it is: the bound is the end itself
+                end = 1.0
+                break
+            if miss > 0:
+                high, above = middle, miss
+            else:
+                low, below = middle, miss
         ends.append(end)
     return 1.0 - ends[0], ends[1]
 
@@ -206,6 +214,8 @@ def _tilted(
 
     few = np.arange(len(sheets.rates))[2::5]
     atoms = np.stack(np.meshgrid(few, few), axis=-1).reshape(-1, 2).astype(np.float64)
+    if values is not None:  # a threshold at 1 leaves the functional to the last line of the grid
+        atoms = np.vstack([atoms, np.argwhere(values == values.max())[-1]])
     weights = np.full(len(atoms), 1.0 / len(atoms))
     if start is not None:
         atoms = np.vstack([start.atoms, atoms])

@@ -72,7 +72,10 @@ def results_record(analysis: Analysis, source: str) -> dict[str, Any]:
             {
                 "labels": labels,
                 "gap": own(analysis.gaps)[0],
+                "discordant": own(analysis.discordant)[0],
+                "diagnostics": own(analysis.diagnostics)[0],
                 "fracture": own(analysis.fracture)[0],
+                "fracture_average": own(analysis.fracture_average)[0],
                 "structural": {r.pop("parameter"): r for r in own(analysis.structural)},
                 "selection": own(analysis.selection)[0],
                 "classes": own(analysis.classes),
@@ -94,6 +97,7 @@ def results_record(analysis: Analysis, source: str) -> dict[str, Any]:
         "assumptions": analysis.assumptions.values(),
         "dropped": _records(analysis.dropped),
         "groups": groups,
+        "comparisons": _records(analysis.comparisons),
         "tornado": _records(analysis.tornado),
     }
 
@@ -118,6 +122,7 @@ def summary(analysis: Analysis, source: str) -> str:
         _head(analysis, source),
         _assumptions(analysis),
         _counts(analysis),
+        _comparisons(analysis),
         _incentives(analysis),
         _shares(analysis),
         _commitments(analysis),
@@ -195,7 +200,8 @@ def _interval(low: float, high: float, digits: int = 2) -> str:
 def _counts(analysis: Analysis) -> str:
     lines = [
         "What the counts say (rates of agreement, means over prompts; 95 % intervals;",
-        f"fracture: share of prompts flagged in deploy only, at tau {analysis.assumptions.tau:g})",
+        f"fracture: share of prompts flagged in deploy only, at tau {analysis.assumptions.tau:g}, for k/n; its",
+        "limits are for the rates behind k/n: what samples and prompts leave open)",
         f"{'':{_LABEL}}train deploy gap                   fracture",
     ]
     for (label, gap), (_, part) in zip(
@@ -204,9 +210,34 @@ def _counts(analysis: Analysis) -> str:
         lines.append(
             f"{label}{gap['train_rate']:5.3f} {gap['deploy_rate']:5.3f} {gap['gap']:6.3f} "
             f"{_interval(gap['low'], gap['high']):14s} {part['fracture']:4.2f} "
-            f"{_interval(part['fracture_low'], part['fracture_high'])}"
+            f"{_interval(part['bound_low'], part['bound_high'])}"
         )
     return "\n".join(lines)
+
+
+def _comparisons(analysis: Analysis) -> str:
+    """How many pairs differ, with false discoveries controlled, and at which level types live."""
+    words = []
+    for over, table in analysis.comparisons.groupby("over", sort=False):
+        tested = table[table["q_value"].notna()]
+        words.append(f"{int((tested['q_value'] <= 0.05).sum())} of {len(tested)} pairs by {over}")
+    text = []
+    if words:
+        text.append(
+            f"Gaps that differ at a false-discovery rate of 5 %: {', '.join(words)} (comparisons.csv; paired where "
+            "prompts are shared)."
+        )
+    moved = analysis.discordant
+    tested = moved[moved["q_value"].notna()]
+    text.append(
+        f"By the exact test on discordant prompts {int((tested['q_value'] <= 0.05).sum())} of {len(tested)} groups "
+        "move at that rate."
+    )
+    levels = analysis.diagnostics["level"].value_counts()
+    found = ", ".join(f"per {level} in {count}" for level, count in levels.items() if level != "undetermined")
+    unknown = f"undetermined in {levels['undetermined']}" if "undetermined" in levels else ""
+    text.append(f"Types live {', '.join(part for part in (found, unknown) if part)} of {len(moved)} groups.")
+    return _wrapped(" ".join(text))
 
 
 def _estimates(analysis: Analysis, parameter: str) -> pd.DataFrame:

@@ -116,3 +116,26 @@ def test_the_tornado_tries_every_assumption_of_the_leader(analysis):
     assert {"deploy_harm", "monitoring_cost", "train_disagreement", "refusal_value", "budget"} <= names
     assert {"belief_train", "belief_deploy", "mu", "sigma", "delta"} <= names
     assert np.isfinite(analysis.tornado.drop(columns=["name", "kind"]).to_numpy(dtype=float)).all()
+
+
+def test_counts_without_types_of_prompts_get_no_faker_class_and_a_note():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"prompt_id": np.repeat(range(90), 2), "context": ["train", "deploy"] * 90, "n": 10})
+    frame["complied"] = rng.binomial(10, np.where(frame["context"] == "train", 0.8, 0.2))
+    obs = est.Observations.from_frame(frame, orientation="complied-is-agreement")
+    result = analyze(obs, bootstrap=0, draws=0)
+    assert result.diagnostics["level"].tolist() == ["sample"]
+    assert result.class_selection["faker_share"].isna().all()
+    assert "no types of prompts" in result.class_selection["faker_reason"].iloc[0]
+    assert result.notes["note"].str.startswith("types: no types of prompts").sum() == 1
+    assert result.comparisons.empty
+    text = summary(result, "alike").replace("\n", " ")
+    assert "Types live per sample in 1 of 1 groups" in text
+
+
+def test_comparisons_and_bounds_are_in_the_analysis(analysis):
+    assert set(analysis.comparisons["over"]) == {"model", "method", "axis"}
+    assert (analysis.fracture["bound_low"] <= analysis.fracture["bound_high"]).all()
+    assert len(analysis.discordant) == len(analysis.diagnostics) == len(analysis.gaps)
+    assert (analysis.discordant["q_value"] >= analysis.discordant["p_value"]).all()
+    assert "Gaps that differ at a false-discovery rate of 5 %" in summary(analysis, "x").replace("\n", " ")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from estimators.discordant import discordant_test
-from estimators.observations import ObservationError, Observations
+from estimators.observations import Observations
 
 
 def observe(cells, **labels) -> Observations:
@@ -78,9 +78,10 @@ def test_pooled_models_share_their_prompts():
     assert (both["q_value"] >= both["p_value"]).all()
 
 
-def test_refusals():
-    with pytest.raises(ObservationError, match="no pair has equally many samples"):
-        discordant_test(observe([(3, 1, 4, 2)]))
+def test_no_equal_pairs_no_test_and_wrong_choices():
+    none = discordant_test(observe([(3, 1, 4, 2)])).iloc[0]
+    assert none[["prompts", "unequal_pairs"]].tolist() == [0, 1]
+    assert np.isnan(none["p_value"])
     with pytest.raises(ValueError, match="choose two-sided"):
         discordant_test(observe([(3, 1, 3, 2)]), alternative="up")
     one_sided = discordant_test(observe([(3, 3, 3, 1)] * 5), alternative="greater").iloc[0]

@@ -106,6 +106,8 @@ def test_bounds_stand_beside_the_plug_in():
     assert "bound_low" not in fracture(obs, 0.5)
     again = fracture(obs, 0.5, "model", bounds=True)
     assert again["bound_high"].tolist() == curve[curve["tau"] == 0.5]["bound_high"].tolist()
+    ends = fracture_curve(obs, "family", [0.01, 1.0], bounds=True)
+    assert np.isfinite(ends[["bound_low", "bound_high"]]).all(axis=None)
     # a finer grid moves them little
     cells = drawn(np.random.default_rng(3), 100, 10, 20.0)
     coarse, fine = (likelihood_bounds(cells, fracture_sheets(0.5, points)) for points in (41, 81))
