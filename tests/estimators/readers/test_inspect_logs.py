@@ -381,3 +381,23 @@ def test_a_log_may_say_itself_what_complying_means():
         read_observations(made(tiers))
     with pytest.raises(ObservationError, match="orientation is 'up'"):
         read_observations(made(tiers, metadata={"orientation": "up"}))
+
+
+@pytest.mark.parametrize(
+    ("samples", "choices", "words"),
+    [
+        ([sample(1, value=None, metadata={"tier": "free"})], {}, "no sample is scored"),
+        ([sample(1, metadata={"hue": "red"})], {}, "name it with context=, choose from .*hue"),
+        (
+            [sample(1, metadata={"hue": "free"}), sample(2)],
+            {"context": "hue"},
+            "task t, id 2 has no field 'hue'",
+        ),
+        ([sample(1, metadata={"tier": {"a": 1}})], {}, "tier holds a dict"),
+        ([sample(1, value=[1, 0], metadata={"tier": "free"})], {}, "has a list as value"),
+        ([sample(1, value=7, metadata={"tier": "free"})], {}, "7, beyond 0 and 1; give the threshold"),
+    ],
+)
+def test_a_log_that_lacks_what_is_needed_names_it(samples, choices, words):
+    with pytest.raises(ObservationError, match=words):
+        read_observations(made(samples), orientation=AGREE, **choices)
