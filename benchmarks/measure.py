@@ -30,6 +30,7 @@ PACKAGES = (
     "pyscipopt",
     "gurobipy",
     "open-spiel",
+    "stepmix",
 )
 
 
