@@ -75,7 +75,7 @@ def npmle(given: argparse.Namespace) -> list[str]:
         "|---|---|---|---|",
         f"| constrained Newton, certificate over the square | {own:.2f} | 1 | – |",
         f"| cvxpy with Clarabel, 51 x 51 grid | {peer:.1f} | {peer / own:.0f} | {max(short):.3f} |",
-        f"| latent classes with standard errors, 1 to 4 by BIC, without bootstrap | {classes:.1f} | {classes / own:.1f} | – |",
+        f"| latent classes with errors, 1 to 4 by BIC, no bootstrap | {classes:.1f} | {classes / own:.1f} | – |",
         "",
         f"Largest slope left (certificate): {max(fit.d_max_ for fit in ours):.1e}.",
     ]
