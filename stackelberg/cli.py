@@ -111,6 +111,33 @@ def _parser() -> argparse.ArgumentParser:
     _reading(table)
     table.add_argument("--json", action="store_true", help="print what was written and left out as JSON")
     table.set_defaults(run=_convert)
+
+    asked = commands.add_parser(
+        "evaluate",
+        help="ask a model every prompt under every arm, with Inspect; the same command again resumes",
+        epilog="MODEL is an Inspect name (openai/…, anthropic/…, vllm/…, ollama/…, openai-api/SERVICE/…), or embedded: "
+        "a 135M model in this process. Keys are read from the environment. See docs/evaluate.md.",
+    )
+    asked.add_argument("--model", required=True)
+    asked.add_argument(
+        "--prompts", type=Path, metavar="FILE", help=".csv or .jsonl (default: the shipped 60)"
+    )
+    asked.add_argument(
+        "--samples", type=int, default=10, metavar="N", help="per prompt and condition (default: 10)"
+    )
+    asked.add_argument("-o", "--output", type=Path, default=Path("stackelberg-logs"), metavar="DIR")
+    asked.add_argument("--arms", help="names with commas (default: all)")
+    asked.add_argument("--limit", type=int, metavar="N", help="take the first N prompts only")
+    asked.add_argument("--scratchpad", action="store_true", help="ask for reasoning before the answer")
+    asked.add_argument("--grader", metavar="MODEL", help="a judge of compliance, beside the refusal rule")
+    asked.add_argument("--base-url", metavar="URL", help="of an own server, such as http://127.0.0.1:8000/v1")
+    asked.add_argument("--weights", type=Path, metavar="FILE.gguf", help="for the embedded model")
+    asked.add_argument("--max-tokens", type=int, metavar="N")
+    asked.add_argument("--temperature", type=float, metavar="X")
+    asked.add_argument("--max-connections", type=int, metavar="N", help="requests at once")
+    asked.add_argument("--display", choices=("full", "rich", "plain", "log", "none"), help="of progress")
+    asked.add_argument("--json", action="store_true", help="print rates and agreement as JSON")
+    asked.set_defaults(run=_evaluate)
     return parser
 
 
@@ -230,6 +257,32 @@ def _analyze(options: argparse.Namespace) -> int:
     print(
         f"\nWrote results.json, {tables} CSV tables and the figures\n{figures}\nto {options.output}{os.sep}"
     )
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from estimators.evaluation import evaluate
+
+    passed = ("prompts", "samples", "limit", "scratchpad", "grader", "base_url", "weights", "max_tokens")
+    passed += ("temperature", "max_connections", "display")
+    arms = None if options.arms is None else [name.strip() for name in options.arms.split(",")]
+    chosen = {name: getattr(options, name) for name in passed}
+    done = evaluate(options.model, options.output, arms=arms, **chosen)
+    if options.json:
+        tables = {
+            name: json.loads(getattr(done, name).to_json(orient="records")) for name in ("rates", "agreement")
+        }
+        print(json.dumps({"model": done.model, "folder": str(done.folder), **tables}, indent=1))
+        return 0
+    print(f"{done.model}: compliance by the refusal rule\n")
+    print(done.rates.to_string(index=False, na_rep="–", float_format="{:.3g}".format))
+    for row in done.agreement.itertuples():
+        print(
+            f"\n{row.first} and {row.second} agree on {row.observed:.3f} of {row.samples} samples; Cohen's kappa\n"
+            f"{row.kappa:.2f} [{row.low:.2f}, {row.high:.2f}] (95 %, over prompts); "
+            f"{row.left_out} lack a clear score"
+        )
+    print(f"\nNext: stackelberg analyze {done.folder}")
     return 0
 
 
