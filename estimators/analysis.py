@@ -167,6 +167,9 @@ def analyze(
     ratio = lognorm(s=1.0, scale=given.false_alarm_cost / max(given.missed_harm_cost, 1e-9))
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Analysis.__annotations__}
     for label, group in tqdm(groups, desc="groups", disable=not progress, leave=False):
+        if group.pairs().empty:
+            parts["notes"].append(_labelled(_without_pairs(group), label))
+            continue
         level = diagnose(group, seed=seed)
         fit, messages = _fitted(group, given, bootstrap, seed)
         classes, more = _classes(group, bootstrap, seed)
@@ -217,6 +220,12 @@ def _groups(
     if "axis" in obs.frame and set(columns) != {"axis"}:
         for own, group in obs.groups(["axis"]):
             yield {name: own.get(name, POOLED) for name in labels}, group
+
+
+def _without_pairs(obs: Observations) -> pd.DataFrame:
+    """The note of a group that has no train and deploy rows to compare: an arm without a cue."""
+    agreed, n = obs.agreed().sum(), obs.frame["n"].sum()
+    return pd.DataFrame({"note": [f"no pair to compare; agreed in {agreed} of {n} samples"]}, dtype=object)
 
 
 def _labelled(table: pd.DataFrame, label: dict[str, str]) -> pd.DataFrame:

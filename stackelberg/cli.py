@@ -263,8 +263,8 @@ def _analyze(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from estimators.evaluation import evaluate
 
-    passed = ("prompts", "samples", "limit", "scratchpad", "grader", "base_url", "weights", "max_tokens")
-    passed += ("temperature", "max_connections", "display")
+    passed = ["prompts", "samples", "limit", "scratchpad", "grader", "base_url", "weights", "max_tokens"]
+    passed += ["temperature", "max_connections", "display"]
     arms = None if options.arms is None else [name.strip() for name in options.arms.split(",")]
     chosen = {name: getattr(options, name) for name in passed}
     done = evaluate(options.model, options.output, arms=arms, **chosen)

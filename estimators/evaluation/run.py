@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ TASK = "stackelberg/alignment_faking"
 EMBEDDED = "embedded"
 EMBEDDED_TOKENS = 64  # a 135M model says whether it complies in its first sentence, and rambles after it
 RETRIES = 3
+_SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,7 @@ def evaluate(
 
     folder = Path(folder)
     _check(samples, base_url, weights, model, grader)
-    task = {"limit": limit, "scratchpad": scratchpad, "graded": grader is not None}
+    task: dict[str, Any] = {"limit": limit, "scratchpad": scratchpad, "graded": grader is not None}
     task |= {"prompts": None if prompts is None else str(Path(prompts).resolve())}
     task |= {"arms": None if arms is None else list(arms)}
     faking_task(**task)  # whatever is wrong with prompts or arms is said before any model is loaded
@@ -116,10 +118,11 @@ def evaluate(
     with contextlib.ExitStack() as stack:
         if EMBEDDED in (model, grader):
             served = stack.enter_context(embedded_model(weights))
-            model, grader = (served if name == EMBEDDED else name for name in (model, grader))
-            if model == served:
+            if model == EMBEDDED:
+                model = served
                 options = {"max_tokens": EMBEDDED_TOKENS} | options
                 max_connections = max_connections or SLOTS
+            grader = served if grader == EMBEDDED else grader
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # progress is no result
         try:
             success, logs = eval_set(
@@ -133,15 +136,15 @@ def evaluate(
                 retry_attempts=RETRIES,
                 max_connections=max_connections,
                 ctl_server=False,
-                display=display,  # type: ignore[arg-type]
+                display=display,
                 **options,
             )
         except OSError as error:
             raise EvaluationError(f"{folder}: cannot be written ({error}); name another folder") from None
         except (
             Exception
-        ) as error:  # Inspect's own refusals: an unknown provider, a missing key, a foreign folder
-            raise EvaluationError(f"{model}: {_line(error)}") from None
+        ) as error:  # an unknown provider, a missing key, a foreign folder: Inspect's own refusals
+            raise EvaluationError(f"{model}: {_line(error)}") from error
     if any(log.status == "cancelled" for log in logs):
         raise KeyboardInterrupt
     if not success:
@@ -172,8 +175,11 @@ def _check(samples: int, base_url: str | None, weights: object, model: str, grad
 
 
 def _line(error: object) -> str:
-    """The first sentence of an error, in one line without markup."""
+    """The first line of an error; what the environment keeps secret stays so."""
     text = str(getattr(error, "message", error) or error)
+    for name, value in os.environ.items():
+        if name.upper().endswith(_SECRET) and len(value) >= 6:
+            text = text.replace(value, f"<{name}>")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1 if lines and lines[0].startswith("Traceback") else 0] if lines else type(error).__name__
 
