@@ -1,7 +1,7 @@
 """Load the packages before doctests are collected from their files, and leave out what an absent extra cannot load.
 
-With importmode=importlib pytest runs a file that it is named first apart from the module of the same name: its classes are
-then there twice, and an error raised by one copy is not caught by the other's name.
+With importmode=importlib pytest runs a file that it is named first apart from the module of the same name: its
+classes are then there twice, and an error raised by one copy is not caught by the other's name.
 """
 
 import os
