@@ -269,6 +269,8 @@ def calibration(given: argparse.Namespace) -> list[str]:
     bins, kept = 10, 99
     lines = ["| model | parameter | runs | p of uniform ranks | mean rank |", "|---|---|---|---|---|"]
     for name, (model, n, beliefs) in calibration_models().items():
+        if given.only and name not in given.only:
+            continue
         path = given.results / f"{name.replace(', ', '-').replace(' ', '-')}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -279,8 +281,8 @@ def calibration(given: argparse.Namespace) -> list[str]:
             target = Target(
                 model, (count_cells(n, model.simulate(rng, truth, n, told), beliefs),), np.zeros(1, np.int64)
             )
-            vectors = sample(target, 2, 4 * kept, 300, seed=run)["posterior"]["vector"].to_numpy()
-            theta = target.unpack(vectors)[0].reshape(-1, len(truth))[::8][:kept]
+            vectors = sample(target, 2, 2 * (kept + 1), 200, seed=run)["posterior"]["vector"].to_numpy()
+            theta = target.unpack(vectors)[0].reshape(-1, len(truth))[::4][:kept]
             done.append((theta < truth).sum(axis=0).tolist())
             with path.open("a") as file:
                 file.write(json.dumps(done[-1]) + "\n")
@@ -310,6 +312,7 @@ def main() -> None:
     check.set_defaults(run=lambda given: [str(check_jax(shipped(models))) for models in POSTERIORS.values()])
     ranks = commands.add_parser("calibration")
     ranks.add_argument("--runs", type=int, default=200)
+    ranks.add_argument("--only", nargs="*")
     ranks.add_argument("--results", type=Path, default=Path("benchmarks/results/calibration"))
     ranks.set_defaults(run=calibration)
     given = parser.parse_args()

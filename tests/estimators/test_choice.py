@@ -21,8 +21,10 @@ from estimators.choice_likelihood import (
     simulate,
     type_log_likelihoods,
 )
+from estimators.choice_recovery import ChoiceRecovery, arms_design
 from estimators.count_cells import count_cells
 from estimators.observations import ObservationError, Observations
+from estimators.simulate import recover
 
 USUAL = ("complier", "refuser", "strategic")
 
@@ -348,3 +350,18 @@ def test_a_row_without_a_cue_may_leave_blank_what_it_is_not_told_and_only_such_a
     assert (cells.k.tolist(), told.rated.tolist(), unused) == ([[4, 1]], [1, 1], 1)
     with pytest.raises(ObservationError, match=r"'trained' is blank in a row with a belief"):
         choice_cells(obs, beliefs | {"none": 0.5})
+
+
+@pytest.mark.slow
+def test_recovers_at_the_bound_with_the_sharpness_known():
+    """The design of THEORY 2.3 (iii), 150 runs: four standard errors of Monte Carlo around 1 and .95."""
+    design, beliefs = arms_design([(0.9, 0.1), (0.7, 0.3), (0.5, 0.1)], 501, 10)
+    x = (np.log(0.55 / 0.25), np.log(0.2 / 0.25), 2.6, -2.9, np.log(6.0), 0.45, np.log(20.0))
+    found = recover(
+        ChoiceRecovery(ChoiceForm(USUAL, 5), tuple(map(float, x)), beliefs), design, replicates=150
+    )
+    table = found.table
+    assert not len(found.failures)
+    assert ((table["ratio"] - 1).abs() < 4 * table["ratio_se"]).all()
+    assert ((table["coverage"] - 0.95).abs() < 4 * np.sqrt(0.95 * 0.05 / 150)).all()
+    assert (found.decisions.loc[found.decisions["verdict"] == "truth_beats_fit", "value"] == "False").all()
