@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from estimators.structural import StructuralPayoffs
 
 Floats = NDArray[np.float64]
+Unpack = Callable[[Floats], tuple[Floats, Floats, Floats, Floats]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +107,21 @@ def law_draws(
             return _of_choice(_spaced(drawn, draws), drawn.mean(axis=0), form, follower)
         if unpack is None:
             raise ValueError("latent classes have no payoffs, so no commitment follows from them")
-        return _of_laws(_spaced(drawn, draws), drawn.mean(axis=0), unpack, follower, count)
+        return _of_laws(_spaced(drawn, draws), drawn.mean(axis=0), _law(unpack), follower, count)
     if np.isnan(fit.covariance_).all():
         raise ValueError(f"the fit has no standard errors, so its draws say nothing: {fit.message_}")
-    unpack = fit.fits_[fit.chosen_].candidate.unpack
-    return _of_laws(_spaced(fit.draws_, draws), fit.parameters_, unpack, follower, count)
+    chosen = fit.fits_[fit.chosen_]
+    return _of_laws(
+        _spaced(fit.draws_, draws), fit.parameters_, _law(chosen.candidate.unpack), follower, count
+    )
+
+
+def _law(unpack: Unpack) -> Callable[[Floats], PreferenceLaw]:
+    def law(x: Floats) -> PreferenceLaw:
+        mu, sigma, deltas, shares = unpack(x)
+        return PreferenceLaw(float(mu), float(sigma), deltas, shares)
+
+    return law
 
 
 def _spaced(drawn: Floats, count: int) -> Floats:
@@ -120,16 +131,11 @@ def _spaced(drawn: Floats, count: int) -> Floats:
 def _of_laws(
     drawn: Floats,
     centre: Floats,
-    unpack: Callable[[Floats], tuple[Floats, Floats, Floats, Floats]],
+    law: Callable[[Floats], PreferenceLaw],
     follower: Follower,
     count: int,
 ) -> LawDraws:
     """Draws (D, P) of a law of preferences."""
-
-    def law(x: Floats) -> PreferenceLaw:
-        mu, sigma, deltas, shares = unpack(x)
-        return PreferenceLaw(float(mu), float(sigma), deltas, shares)
-
     cut = cells if follower == "logit" else strategic_cells
     laws = [law(x) for x in drawn]
     parts = [cut(each, count) for each in laws]
