@@ -16,7 +16,7 @@ from stackelberg.faking import choice
 from stackelberg.faking.training import dynamics, outcomes
 from stackelberg.faking.training.flow import unit_dose
 from stackelberg.faking.training.modification import crossover_dose, modification, persistence_dose
-from stackelberg.faking.training.objectives import BCO, DPO, GRPO, KTO, SFT, Objective
+from stackelberg.faking.training.objectives import BCO, DPO, GRPO, KTO, SFT, Mixture, Objective
 
 PAGE = Path(__file__).parent.parent / "docs/benchmarks/training_methods.md"
 TILTED = KTO(desirable_weight=4 / 3)
@@ -284,14 +284,26 @@ def population() -> list[sb.FollowerType]:
 
 
 def menu() -> list[sb.Method]:
-    """Three methods under four dose rules and remedies."""
+    """Three methods under four dose rules and remedies, and two remedies of GRPO."""
     runs = (
         sb.TrainingRun(dose=1.0),
         sb.TrainingRun(dose=10.0),
         sb.TrainingRun(until=0.95),
         sb.TrainingRun(dose=1.0, train_share=0.7),
     )
-    return [make(run=run) for run in runs for make in (sb.Method.dpo, sb.Method.sft, sb.Method.grpo)]
+    plain = [make(run=run) for run in runs for make in (sb.Method.dpo, sb.Method.sft, sb.Method.grpo)]
+    pairs = Mixture(((GRPO(), 0.9), (DPO(), 0.1 * unit_dose(DPO()) / unit_dose(GRPO()))))
+    return [
+        *plain,
+        sb.Method.grpo(run=sb.TrainingRun(dose=10.0, exploration=0.05)),
+        sb.Method.trained(pairs, sb.TrainingRun(dose=10.0), name="GRPO with a tenth of pairs, dose 10"),
+    ]
+
+
+def stakes() -> list[str]:
+    lines = ["| action | δ | M_R | M_F |", "|---|---|---|---|"]
+    rows = ((m.name, m.modification, m.refused_change, m.complied_change) for m in menu())
+    return lines + [f"| {name} | {a:.3f} | {b:.3f} | {c:.3f} |" for name, a, b, c in rows]
 
 
 def advice() -> list[str]:
@@ -388,9 +400,12 @@ def main() -> None:
         "## The answer for the default costs",
         "",
         "Half of the population is willing; guarding types refuse for 0.3 utils and count 2, 4 or 8 deploy",
-        "conversations; a tenth pleases the rater. Budget ½; 12 actions: DPO, SFT, GRPO8 at 1 and 10 unit doses, until",
-        "0.95, and at one unit dose with 30 % deploy-cue traffic, all at g = 0.9. The default training value is 0:",
-        "only deterrence counts then. Equal methods are listed by the first.",
+        "conversations; a tenth pleases the rater. Budget ½; 14 actions: DPO, SFT, GRPO8 at 1 and 10 unit doses, until",
+        "0.95, and at one unit dose with 30 % deploy-cue traffic; GRPO8 at 10 unit doses, with an exploration floor",
+        "of 5 % or with a tenth of off-policy pairs; all at g = 0.9. The default training value is 0: only deterrence",
+        "counts then. Equal methods are listed by the first.",
+        "",
+        *stakes(),
         "",
         *advice(),
         "",

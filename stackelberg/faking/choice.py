@@ -153,24 +153,60 @@ def method_regions(
     """
     import pandas as pd
 
+    plane = modification_plane(objectives, generalisation=generalisation, dose=dose, run=run)
+    rows = []
+    for (g, amount), point in plane.groupby(["generalisation", "dose"], sort=False):
+        methods = [
+            Method(str(name), float(delta), complied_change=float(complied), cost=cost)
+            for name, delta, complied in zip(
+                point["method"], point["modification"], point["complied_change"], strict=True
+            )
+        ]
+        rows.append({"generalisation": g, "dose": amount, **_answer(game, methods)})
+    return pd.DataFrame(rows)
+
+
+def modification_plane(
+    objectives: "Mapping[str, Objective] | Sequence[Objective]",
+    *,
+    generalisation: ArrayLike,
+    dose: ArrayLike,
+    run: TrainingRun | None = None,
+) -> "pd.DataFrame":
+    """What every method puts at stake over generalisation and dose.
+
+    Returns
+    -------
+    DataFrame
+        method, generalisation, dose (unit doses), refused_change, complied_change, modification.
+
+    Examples
+    --------
+    >>> from stackelberg.faking.training.objectives import SFT
+    >>> modification_plane([SFT()], generalisation=[0.9], dose=[1, 10])["modification"].round(3).tolist()
+    [0.816, 0.739]
+    """
+    import pandas as pd
+
     from stackelberg.faking.methods import label
     from stackelberg.faking.training.modification import modification_path
 
     named = objectives if isinstance(objectives, Mapping) else {label(o): o for o in objectives}
     doses, base = np.asarray(dose, dtype=float), run or TrainingRun()
-    rows = []
-    for g in np.asarray(generalisation, dtype=float):
-        changes = {
-            name: modification_path(o, replace(base, generalisation=float(g)), doses)
-            for name, o in named.items()
-        }
-        for k, amount in enumerate(doses):
-            methods = [
-                Method(name, float(r[k] - f[k]), complied_change=float(f[k]), cost=cost)
-                for name, (r, f) in changes.items()
-            ]
-            rows.append({"generalisation": float(g), "dose": float(amount), **_answer(game, methods)})
-    return pd.DataFrame(rows)
+    parts = []
+    for name, objective in named.items():
+        for g in np.asarray(generalisation, dtype=float):
+            refused, complied = modification_path(objective, replace(base, generalisation=float(g)), doses)
+            columns = {
+                "method": name,
+                "generalisation": float(g),
+                "dose": doses,
+                "refused_change": refused,
+                "complied_change": complied,
+                "modification": refused - complied,
+            }
+            parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _answer(game: FakingGame, methods: list[Method]) -> dict[str, object]:

@@ -70,3 +70,28 @@ def test_the_tornado_puts_what_moves_most_on_top(ax):
     low, high = ax.containers
     assert [bar.get_width() for bar in low] == pytest.approx([-0.05, -2.05])
     assert [bar.get_width() for bar in high] == pytest.approx([0.05, 0.95])
+
+
+def test_method_curves_are_one_line_each_and_differ_in_dash(ax):
+    frame = pd.DataFrame({"method": ["b", "b", "a", "a"], "x": [0, 1, 0, 1], "y": [1, 2, 3, 4]})
+    assert plots.method_curves(frame, ax, x="x", y="y", xlabel="dose", ylabel="shift") is ax
+    assert [line.get_label() for line in ax.lines] == ["b", "a"]
+    assert len({line.get_linestyle() for line in ax.lines}) == 2
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("dose", "shift")
+
+
+def test_modification_plane_marks_where_faking_starts_to_pay(ax):
+    grid = [(g, d, g * d) for g in (0.0, 0.5, 1.0) for d in (0.1, 0.5, 1.0)]
+    plane = pd.DataFrame(grid, columns=["generalisation", "dose", "modification"])
+    mesh = plots.modification_plane(plane, ax, patience=[4.0])
+    assert mesh.get_array().ravel().tolist() == pytest.approx([z for *_, z in grid])
+    assert [text.get_text() for text in ax.texts] == ["D = 4"]
+    assert ax.get_xscale() == "log"
+
+
+def test_method_regions_name_only_what_occurs(ax):
+    names = ["DPO", "SFT", "any", "DPO"]
+    frame = pd.DataFrame({"generalisation": [0.1, 0.1, 0.9, 0.9], "dose": [1.0, 2.0] * 2, "method": names})
+    assert plots.method_regions(frame, ax, ["DPO", "SFT", "GRPO"]) is ax
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["DPO", "SFT", "any"]
+    assert ax.collections[0].get_array().ravel().tolist() == [0, 1, 3, 0]

@@ -474,6 +474,20 @@ def test_remedies_shorten_faking():
     assert faked(Mixture(((GRPO(), 0.9), (DPO(), 0.1 * pairs))), run) < plain
 
 
+def test_remedies_are_actions_that_put_less_at_stake():
+    """Each at 10 unit doses, where GRPO has come to modify a consistent refuser."""
+    run = sb.TrainingRun(dose=10.0)
+    plain = sb.Method.grpo(run=run).modification
+    pairs = Mixture(((GRPO(), 0.9), (DPO(), 0.1 * unit_dose(DPO()) / unit_dose(GRPO()))))
+    for remedy in (
+        sb.Method.grpo(run=replace(run, exploration=0.1)),
+        sb.Method.grpo(run=replace(run, train_share=0.7)),
+        sb.Method.trained(pairs, run, name="GRPO with pairs"),
+    ):
+        assert remedy.modification < plain - 0.05
+        assert remedy.complied_change > 0.25
+
+
 def test_rewarding_outcomes_conserves_the_ratio_of_reasoning_modes_or_raises_it():
     start = [0.86, 0.12, 0.02]
     for gradient in ("natural", "hierarchical"):
