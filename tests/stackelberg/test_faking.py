@@ -271,6 +271,7 @@ def test_the_envelope_bound_holds_at_random_splits(game, points):
                     ) + 1e-9 * scale(game)
 
 
+@settings(deadline=None)
 @given(cost, inside, st.floats(0.05, 2), inside)
 def test_closed_form_of_two_types_and_opaque_cues(harm, pi, c, beta):
     """THEORY 1.4: with A >= g, monitor v/K if c v/K <= pi a, else not at all."""
