@@ -17,12 +17,14 @@ from stackelberg.faking import (
     LeaderCosts,
     Method,
     TrainingRun,
+    status_quo,
 )
 from stackelberg.files import read_game, write_game
 from stackelberg.game import BayesianStackelbergGame, GameError, LeaderConstraints
 from stackelberg.response import best_replies, logit_replies
 from stackelberg.solve import solve
 from stackelberg.solve_batch import BatchEquilibria, solve_batch
+from stackelberg.sweep import sweep
 
 __version__ = "0.1.0"
 
@@ -50,5 +52,7 @@ __all__ = [
     "read_game",
     "solve",
     "solve_batch",
+    "status_quo",
+    "sweep",
     "write_game",
 ]

@@ -23,6 +23,8 @@ ALLOWED = {
     "stackelberg.examples": {"game"},
     "stackelberg.files": {"game", "equilibrium"},
     "stackelberg.symbolic": {"game"},
+    "stackelberg.sweep": {"game", "equilibrium", "solve", "solve_batch", "faking", "files"},
+    "stackelberg.sensitivity": {"game", "solve", "faking", "sweep"},
     "stackelberg.plots": set(),
 }
 

@@ -27,6 +27,7 @@ from stackelberg.faking.commitment import Commitment
 from stackelberg.faking.envelope import OutsideEnvelopeError
 from stackelberg.faking.game import CuePolicy, FakingGame, FollowerType, LeaderCosts
 from stackelberg.faking.methods import Method, TrainingRun
+from stackelberg.faking.status_quo import status_quo
 
 __all__ = [
     "Commitment",
@@ -37,4 +38,5 @@ __all__ = [
     "Method",
     "OutsideEnvelopeError",
     "TrainingRun",
+    "status_quo",
 ]

@@ -178,7 +178,7 @@ def vertices(game: "FakingGame", *, distinct: bool = False) -> NDArray[np.float6
     cues, blocks = len(game.cues.cues), len(game.methods) * 2
     generators: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
     for block in [*range(0, blocks, 2), 1] if distinct else range(blocks):
-        for distribution in _cue_vertices(game, block % 2):
+        for distribution in cue_vertices(game, block % 2):
             row = np.zeros(blocks * cues)
             row[block * cues : (block + 1) * cues] = distribution
             generators[block % 2].append(row)
@@ -191,7 +191,7 @@ def vertices(game: "FakingGame", *, distinct: bool = False) -> NDArray[np.float6
     return np.array(unmonitored + mixed)
 
 
-def _cue_vertices(game: "FakingGame", state: int) -> NDArray[np.float64]:
+def cue_vertices(game: "FakingGame", state: int) -> NDArray[np.float64]:
     """Vertices of the cue distributions that the policy allows in one state, shape (vertices, cues)."""
     cues = len(game.cues.cues)
     if game.cues.probabilities is not None:
