@@ -120,9 +120,10 @@ class StackedGames:
         return at["goal_guarding"][:, :, None] * at["modification"][:, None] + at["sycophancy"][:, :, None]
 
     def tensors(self) -> tuple[Floats, Floats]:
-        """Leader payoffs, (points or 1, actions, plans), and follower payoffs, (points or 1, types, actions, plans).
+        """Leader and follower payoffs, each (points or 1, types, actions, plans).
 
-        Actions are (method, state, cue), in this order; the leader's payoffs are the same for every type.
+        Actions are (method, state, cue), in this order.  The leader's have one entry for all types where the types
+        make no difference to them.
         """
         at, old = self.numbers, self.template
         cues, methods = len(old.cues.cues), len(old.methods)
@@ -138,16 +139,17 @@ class StackedGames:
             monitored, (at["train_disagreement"] - at["refusal_value"])[:, None], at["deploy_harm"][:, None]
         )
         paid = -at["monitoring_cost"][:, None] * monitored - at["cue_cost"][:, cue]
-        leader = paid[:, :, None] - np.where(complies, 0.0, refused[:, :, None])
+        leader = (paid[:, :, None] - np.where(complies, 0.0, refused[:, :, None]))[:, None]
         if at["cost"].any() or at["training_value"].any():
             refusing, complying = at["modification"] + at["complied_change"], at["complied_change"]
-            changed = np.where(complies, complying[:, method, None] * contingent, refusing[:, method, None])
-            worth = at["training_value"][:, None, None] * changed - at["cost"][:, method, None]
-            leader = leader + monitored[:, None] * worth
+            changed = np.where(complies, complying[:, method, None], refusing[:, method, None])
+            unwilling = (at["preference"] > 0)[..., None, None]
+            worth = at["training_value"][:, None, None, None] * unwilling * changed[:, None]
+            leader = leader + monitored[:, None] * (worth - at["cost"][:, None, method, None])
         return leader, follower
 
     def vertices(self) -> Floats:
-        """Vertices of the leader's polytope, shape (points or 1, vertices, actions); those of ``normal_form``, distinct.
+        """Vertices of the leader's polytope, shape (points or 1, vertices, actions), distinct ones.
 
         Raises
         ------
@@ -167,9 +169,9 @@ class StackedGames:
         leader, follower = self.tensors()
         leader = self._mixed(*(self._on_generators(leader, state) for state in (0, 1)))
         follower = self._mixed(*(self._on_generators(follower, state) for state in (0, 1)))
-        shape = (self.count, len(self.template.types), *leader.shape[1:])
+        shape = (self.count, len(self.template.types), *leader.shape[2:])
         return (
-            np.broadcast_to(leader[:, None], shape),
+            np.broadcast_to(leader, shape),
             np.broadcast_to(follower, shape),
             np.broadcast_to(self.numbers["prior"], shape[:2]),
         )
@@ -235,10 +237,10 @@ class StackedGames:
     def status_quo_plans(self) -> NDArray[np.int64]:
         """Status-quo best reply of every type by the one tie rule, index of its plan, shape (points or 1, types)."""
         at = self.numbers
-        worth = np.einsum("bj,bja->ba", *aligned(self.status_quo_strategy(), self.tensors()[0]))
+        worth = np.einsum("bj,btja->bta", *aligned(self.status_quo_strategy(), self.tensors()[0]))
         incentive = np.einsum("btm,bm->bt", *aligned(self.incentives(), at["method_mix"]))
         scale = np.add(*aligned(np.abs(incentive), np.abs(at["preference"])))
-        return break_ties(*aligned(self.plan_payoffs(), worth[:, None]), TIE_TOLERANCE * scale)
+        return break_ties(*aligned(self.plan_payoffs(), worth), TIE_TOLERANCE * scale)
 
     def _cues(self) -> Floats:
         if "cue" not in self.numbers:

@@ -61,7 +61,8 @@ def status_quo_columns(games: StackedGames) -> dict[str, Any]:
 def commitment_columns(games: StackedGames, strategy: Floats, plans: NDArray[np.int64]) -> dict[str, Any]:
     """What commitments to mixtures of vertices, shape (games, vertices), and the replies to them come to.
 
-    Beside the columns of the replies: ``monitoring_chosen``, and ``method[NAME]``, its share of the monitored ones, where there are several.
+    Beside the columns of the replies: ``monitoring_chosen``, and where there are several methods ``method[NAME]``, the
+    share of the monitored conversations that each gets.
     """
     joint = np.einsum(
         "br,brj->bj", strategy, np.broadcast_to(V := games.vertices(), (len(strategy), *V.shape[1:]))
