@@ -24,7 +24,14 @@ from estimators.gap import compliance_gap
 from estimators.latent_class import LatentClasses
 from estimators.newton import EstimationWarning
 from estimators.observations import ObservationError, Observations
-from estimators.policy import Assumptions, advice, policy_plane, recommend, solver_check
+from estimators.policy import (
+    Assumptions,
+    advice,
+    policy_plane,
+    recommend,
+    solver_check,
+    strategic_cells,
+)
 from estimators.shares import PreferenceLaw
 from estimators.structural import StructuralPayoffs
 
@@ -78,6 +85,10 @@ class Analysis:
         All data pooled: name, kind ("assumption" or "estimate"), low, high, base, and the advice at each.
     prompt_rates, curves : DataFrame
         Distinct pairs of rates with their number of prompts, and the fitted model's rates, for the figure.
+    law : DataFrame
+        Labels, mu, sigma, incentive, share: the fitted law of preferences, one row per incentive, in logits.
+    game_types : DataFrame
+        Labels, prior, preference, incentive: the follower types of the game behind the best-reply advice, in logits.
     dropped : DataFrame
         Rows left out, counted by reason.
     notes : DataFrame
@@ -108,6 +119,8 @@ class Analysis:
     tornado: pd.DataFrame
     prompt_rates: pd.DataFrame
     curves: pd.DataFrame
+    law: pd.DataFrame
+    game_types: pd.DataFrame
     dropped: pd.DataFrame
     notes: pd.DataFrame
 
@@ -191,6 +204,8 @@ def analyze(
             "solver_check": solver_check(law, given),
             "prompt_rates": _prompt_rates(group),
             "curves": _curves(fit),
+            "law": _law(law),
+            "game_types": pd.DataFrame(strategic_cells(law, given.cells)._asdict()),
             "notes": pd.DataFrame({"note": [*_level_note(level), *messages, *more]}, dtype=object),
         }
         for name, table in tables.items():
@@ -316,6 +331,10 @@ def _prompt_rates(obs: Observations) -> pd.DataFrame:
         }
     )
     return rates.value_counts(sort=False).rename("prompts").reset_index()
+
+
+def _law(law: PreferenceLaw) -> pd.DataFrame:
+    return pd.DataFrame({"mu": law.mu, "sigma": law.sigma, "incentive": law.deltas, "share": law.shares})
 
 
 def _curves(fit: StructuralPayoffs) -> pd.DataFrame:

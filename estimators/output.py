@@ -16,6 +16,7 @@ import pandas as pd
 
 from estimators.figures import figures, group_names, label_of, part_of
 from estimators.observations import left_out_words
+from estimators.report import report_html
 
 if TYPE_CHECKING:
     from estimators.analysis import Analysis
@@ -45,14 +46,19 @@ def write_analysis(analysis: Analysis, directory: Path, source: str) -> list[Pat
         What was written, results.json first.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    record = results_record(analysis, source)
     written = [directory / "results.json"]
-    written[0].write_text(json.dumps(results_record(analysis, source), indent=1) + "\n", encoding="utf-8")
+    written[0].write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for name, table in analysis.tables().items():
         written.append(directory / f"{name}.csv")
         table.to_csv(written[-1], index=False)
     for name, figure in figures(analysis):
         written.append(directory / f"{name}.png")
         figure.savefig(written[-1], dpi=140)
+    pictures = {path.stem: path.read_bytes() for path in written if path.suffix == ".png"}
+    words = {"summary": "In short: " + in_short(analysis), "orientation_words": _orientation(analysis)}
+    written.append(directory / "report.html")
+    written[-1].write_text(report_html(analysis, record | words, pictures), encoding="utf-8")
     return written
 
 
@@ -138,17 +144,28 @@ def _wrapped(text: str, indent: str = "") -> str:
 
 def _head(analysis: Analysis, source: str) -> str:
     left_out = left_out_words(analysis.dropped)
+    lines = [
+        f"{source}: {analysis.prompts} prompt pairs in {analysis.rows} rows. "
+        f"{_orientation(analysis)}; safety {analysis.safety}. Left out: {left_out}.",
+        f"In short: {in_short(analysis)}",
+    ]
+    return "\n".join(_wrapped(line) for line in lines)
+
+
+def _orientation(analysis: Analysis) -> str:
+    return ORIENTATION_WORDS[analysis.orientation].capitalize()
+
+
+def in_short(analysis: Analysis) -> str:
+    """The finding in two sentences: where being told of monitoring matters, and the largest faking share."""
     incentive = analysis.selection["verdict"].ne("no incentive detected")
     own = len(analysis.gaps) - int((analysis.gaps.get("axis", pd.Series(dtype=str)) != "all").sum())
     own = own or len(analysis.gaps)
     detected = int(incentive.iloc[:own].sum())
-    lines = [
-        f"{source}: {analysis.prompts} prompt pairs in {analysis.rows} rows. "
-        f"{ORIENTATION_WORDS[analysis.orientation].capitalize()}; safety {analysis.safety}. Left out: {left_out}.",
-        f"In short: in {detected} of {own} groups being told of monitoring changes what the model does (bootstrap test "
-        f"of delta = 0 at 5 %, groups tested one by one). {_largest(analysis, own)}",
-    ]
-    return "\n".join(_wrapped(line) for line in lines)
+    return (
+        f"in {detected} of {own} groups being told of monitoring changes what the model does (bootstrap test "
+        f"of delta = 0 at 5 %, groups tested one by one). {_largest(analysis, own)}"
+    )
 
 
 def _largest(analysis: Analysis, own: int) -> str:

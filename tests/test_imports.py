@@ -26,6 +26,7 @@ ALLOWED = {
     "stackelberg.sweep": {"game", "equilibrium", "solve", "solve_batch", "faking", "files"},
     "stackelberg.sensitivity": {"game", "solve", "faking", "sweep"},
     "stackelberg.plots": set(),
+    "stackelberg.report": set(),
 }
 
 

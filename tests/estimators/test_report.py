@@ -1,0 +1,185 @@
+"""The report in a real browser: it renders, complains of nothing, and its controls give Python's numbers."""
+
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+import estimators as est
+from estimators.analysis import analyze
+from estimators.output import write_analysis
+from estimators.policy import advice, faking_game, policy_plane
+from estimators.shares import PreferenceLaw
+from stackelberg.faking import envelope
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+WIDE, PHONE = 1100, 380
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory):
+    """Two models of the shipped counts, one with an incentive and one without."""
+    counts = est.datasets.load_vlaf()
+    few = est.Observations.from_frame(
+        counts.frame[counts.frame["model"].isin(["Qwen3-8B", "Qwen2.5-7B"])],
+        orientation=counts.orientation,
+        safety=counts.safety,
+    )
+    analysis = analyze(few, by=["model"], bootstrap=19, draws=10)
+    directory = tmp_path_factory.mktemp("report")
+    write_analysis(analysis, directory, "two models")
+    return analysis, directory / "report.html"
+
+
+def test_the_page_needs_no_network_and_escapes_what_it_is_told(analysed):
+    analysis, path = analysed
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
+    assert "default-src 'none'" in text
+    write_analysis(analysis, path.parent / "hostile", "</script><script>alert(1)</script>")
+    hostile = (path.parent / "hostile" / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in hostile
+
+
+@pytest.fixture(scope="module")
+def driver():
+    pytest.importorskip("selenium", reason="selenium is in the test extra, which is not installed")
+    if not BROWSER or not DRIVER:
+        message = "no Chromium: install Debian's packages chromium and chromium-driver"
+        if os.environ.get("STACKELBERG_BROWSER") == "required":
+            pytest.fail(message)
+        pytest.skip(message)
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield browser
+    browser.quit()
+
+
+def resize(driver, width):
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+
+
+@pytest.fixture
+def opened(driver, analysed):
+    resize(driver, WIDE)
+    driver.get(analysed[1].as_uri())
+    return driver
+
+
+def set_control(driver, name, value):
+    driver.execute_script(
+        "const c = document.getElementById(arguments[0]); c.value = arguments[1];"
+        "c.dispatchEvent(new Event('input', {bubbles: true}));",
+        name,
+        str(value),
+    )
+
+
+def shown(driver, name):
+    text = driver.execute_script("return document.getElementById(arguments[0]).dataset.value", name)
+    return float(text) if text else np.nan
+
+
+def test_it_renders_without_a_complaint(opened):
+    assert opened.title == "When does it fake? two models"
+    assert opened.get_log("browser") == []
+    broken = "return [...document.images].filter(i => !i.complete || i.naturalWidth === 0).length"
+    assert opened.execute_script(broken) == 0
+    assert opened.execute_script("return document.querySelectorAll('h2').length") == 7
+    assert opened.execute_script("return document.querySelectorAll('table').length") == 6
+
+
+@pytest.mark.parametrize("group", [0, 1])
+@pytest.mark.parametrize(
+    ("q", "iota", "ratio"), [(0.2, 1.0, 0.1), (0.37, 0.55, 0.8), (1.0, 1.0, 1.9), (0.05, 0.0, 0.0)]
+)
+def test_the_controls_compute_what_python_computes(opened, analysed, group, q, iota, ratio):
+    analysis, _ = analysed
+    for name, value in (("group", group), ("monitoring", q), ("informativeness", iota), ("ratio", ratio)):
+        set_control(opened, name, value)
+    label = analysis.gaps["model"].iloc[group]
+    rows = analysis.law[analysis.law["model"] == label]
+    law = PreferenceLaw(
+        rows["mu"].iloc[0], rows["sigma"].iloc[0], rows["incentive"].to_numpy(), rows["share"].to_numpy()
+    )
+    predicted = policy_plane(law, [q], [iota]).iloc[0]
+    for name, column in (
+        ("belief-train", "belief_train"),
+        ("belief-deploy", "belief_deploy"),
+        ("rate-train", "train_rate"),
+        ("rate-deploy", "deploy_rate"),
+        ("faking", "faking_share"),
+    ):
+        assert shown(opened, name) == pytest.approx(predicted[column], abs=1e-9, nan_ok=True), name
+    changed = analysis.assumptions.changed("monitoring_cost", ratio * analysis.assumptions.costs.deploy_harm)
+    monitoring, value = advice(law, changed)
+    assert shown(opened, "advice-monitoring") == pytest.approx(monitoring, abs=1e-9)
+    assert shown(opened, "advice-value") == pytest.approx(value, abs=1e-9)
+    game = faking_game(law, changed)
+    bends = envelope.knots(game)
+    heights = envelope.belief_value(game, bends)
+    hull = envelope.concave_hull(bends, heights)
+    own = np.interp(q, bends[hull], heights[hull]) - changed.costs.monitoring_cost * q
+    assert shown(opened, "own-value") == pytest.approx(own, abs=1e-9)
+    cautious = opened.execute_script("return document.getElementById('caution').textContent") != ""
+    assert cautious == (analysis.selection["verdict"].iloc[group] == "no incentive detected")
+
+
+def test_it_is_legible_at_phone_width(opened):
+    resize(opened, PHONE)
+    width = opened.execute_script("return document.documentElement.scrollWidth")
+    assert width <= PHONE  # tables scroll inside their own boxes
+    size = "return parseFloat(getComputedStyle(document.querySelector('p')).fontSize)"
+    assert opened.execute_script(size) >= 14
+
+
+def test_it_works_from_the_keyboard(opened):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    reached = []
+    for _ in range(60):
+        ActionChains(opened).send_keys(Keys.TAB).perform()
+        reached.append(opened.execute_script("return document.activeElement.id"))
+        if "ratio" in reached:
+            break
+    assert [name for name in reached if name in ("group", "monitoring", "informativeness", "ratio")] == [
+        "group",
+        "monitoring",
+        "informativeness",
+        "ratio",
+    ]
+    before = shown(opened, "advice-value"), opened.execute_script("return document.activeElement.value")
+    ActionChains(opened).send_keys(Keys.ARROW_RIGHT).perform()
+    assert float(opened.execute_script("return document.activeElement.value")) > float(before[1])
+    assert shown(opened, "advice-value") < before[0]  # monitoring became dearer
+    labels = "return [...document.querySelectorAll('input, select')].every(c => c.labels.length > 0)"
+    assert opened.execute_script(labels)
+
+
+def test_it_prints_on_paper(opened):
+    import base64
+
+    printed = opened.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
+    pdf = base64.b64decode(printed["data"])
+    assert pdf.startswith(b"%PDF")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 20
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = "return getComputedStyle(document.getElementById('controls')).display"
+    wide = "return [...document.querySelectorAll('.wide')].every(box => getComputedStyle(box).overflowX === 'visible')"
+    try:
+        assert opened.execute_script(hidden) == "none"
+        assert opened.execute_script(wide)
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
