@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ TASK = "stackelberg/alignment_faking"
 EMBEDDED = "embedded"
 EMBEDDED_TOKENS = 64  # a 135M model says whether it complies in its first sentence, and rambles after it
 RETRIES = 3
+_LONG = 300
+_MARKUP = re.compile(r"\[/?(?:bold|blue|red|yellow|link)[^\]]*\]")
 _SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 
@@ -102,6 +105,7 @@ def evaluate(
     """
     try:
         from inspect_ai import eval_set
+        from inspect_ai.model import get_model
     except ImportError as error:
         mend = 'install the extra, pip install "stackelberg[inspect]"'
         raise EvaluationError(f"an evaluation needs inspect_ai, which is missing ({error}); {mend}") from None
@@ -129,9 +133,9 @@ def evaluate(
                 TASK,
                 log_dir=str(folder),
                 task_args={name: value for name, value in task.items() if value is not None},
-                model=model,
-                model_base_url=base_url,
-                model_roles=None if grader is None else {"grader": grader},
+                # made anew, since a model that Inspect remembers has the address and key of an earlier run
+                model=get_model(model, base_url=base_url, memoize=False),
+                model_roles=None if grader is None else {"grader": get_model(grader, memoize=False)},
                 epochs=samples,
                 retry_attempts=RETRIES,
                 max_connections=max_connections,
@@ -143,11 +147,12 @@ def evaluate(
             raise EvaluationError(f"{folder}: cannot be written ({error}); name another folder") from None
         except (
             Exception
-        ) as error:  # an unknown provider, a missing key, a foreign folder: Inspect's own refusals
+        ) as error:  # Inspect's own refusals: an unknown provider, a missing key, a foreign folder
             raise EvaluationError(f"{model}: {_line(error)}") from error
-    if any(log.status == "cancelled" for log in logs):
+    # after Ctrl-C Inspect returns no log, and calls that a success
+    if not logs or any(log.status in ("cancelled", "started") for log in logs):
         raise KeyboardInterrupt
-    if not success:
+    if not success or any(log.status != "success" for log in logs):
         raise EvaluationError(f"{folder}: {_why(logs)}; mend it and run the same command, which resumes")
     read = _with_samples(logs)
     compared = agreement(read) if grader is not None else pd.DataFrame()
@@ -175,13 +180,14 @@ def _check(samples: int, base_url: str | None, weights: object, model: str, grad
 
 
 def _line(error: object) -> str:
-    """The first line of an error; what the environment keeps secret stays so."""
+    """An error in one line, not too long; what the environment keeps secret stays so."""
     text = str(getattr(error, "message", error) or error)
     for name, value in os.environ.items():
         if name.upper().endswith(_SECRET) and len(value) >= 6:
             text = text.replace(value, f"<{name}>")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1 if lines and lines[0].startswith("Traceback") else 0] if lines else type(error).__name__
+    text = " ".join(_MARKUP.sub("", text).split()).removeprefix("ERROR: ")
+    shown = text if len(text) <= _LONG else f"{text[:_LONG]}…"
+    return shown or type(error).__name__
 
 
 def _why(logs: Sequence[EvalLog]) -> str:
