@@ -1,7 +1,4 @@
-"""Figures from results and tidy frames: each function draws on an axes and returns it.
-
-Colours are those of Okabe & Ito (2008), told apart by colour-blind readers and in grey; the plane uses cividis.
-"""
+"""What the counts say and what follows for the leader: gaps, prompts, the faking plane, the tornado."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+from stackelberg.plots.style import BLUE, GREY, ORANGE, RED
 
 
 def gaps(frame: pd.DataFrame, ax: Axes, labels: Sequence[str]) -> Axes:

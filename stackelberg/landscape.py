@@ -1,0 +1,116 @@
+"""The leader's value and the follower's replies over all commitments of a small game, for the eye and for tests.
+
+A commitment to two leader actions is one number; the value is linear between the points at which some type changes its
+reply, so those points are found exactly and both sides of each are kept.  Three leader actions make a triangle, which is
+sampled on a grid.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackelberg.game import BayesianStackelbergGame, GameError
+from stackelberg.response import best_replies, replies_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BESIDE = 1e-9
+"""How far beside a switching point its two sides are looked at."""
+
+
+def switching_points(game: BayesianStackelbergGame) -> NDArray[np.float64]:
+    """Probabilities of the first of two leader actions at which a type's best reply changes, shape (points,).
+
+    Raises
+    ------
+    GameError
+        If the game has other than two leader actions.
+
+    Examples
+    --------
+    >>> game = BayesianStackelbergGame([[[2, 4], [1, 3]]], [[[1, 0], [0, 1]]], [1.0])
+    >>> switching_points(game)
+    array([0.5])
+    """
+    _require(game, (2,))
+    found = []
+    for t in range(game.shape[0]):
+        own = game.follower_payoffs[t][:, game.is_action[t]]
+        slope, level = own[0] - own[1], own[1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crossing = (level[:, None] - level) / (slope - slope[:, None])
+        inside = crossing[np.isfinite(crossing) & (crossing > 0) & (crossing < 1)]
+        for q in np.unique(inside):
+            before, after = (best_replies(game, [p, 1 - p])[t] for p in (q - BESIDE, q + BESIDE))
+            if before != after:
+                found.append(q)
+    return np.unique(found)
+
+
+def value_curve(game: BayesianStackelbergGame) -> "pd.DataFrame":
+    """Leader's value against the probability of the first of two leader actions, piece by piece.
+
+    Returns
+    -------
+    DataFrame
+        piece (number of the interval between switching points), probability, value (leader utils, the limit from
+        inside the piece), replies (label of each type's reply there, joined by " / "). Two rows a piece: its ends.
+
+    Raises
+    ------
+    GameError
+        If the game has other than two leader actions.
+    """
+    import pandas as pd
+
+    ends = np.concatenate([[0.0], switching_points(game), [1.0]])
+    rows = []
+    for piece, (low, high) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+        middle = (low + high) / 2
+        replies = best_replies(game, [middle, 1 - middle])
+        names = " / ".join(game.follower_actions[t][j] for t, j in enumerate(replies))
+        for q in (low, high):
+            rows.append((piece, q, replies_value(game, [q, 1 - q], replies)[0], names))
+    return pd.DataFrame(rows, columns=["piece", "probability", "value", "replies"])
+
+
+def reply_map(game: BayesianStackelbergGame, steps: int = 80) -> "pd.DataFrame":
+    """Replies and leader's value on a triangular grid of commitments to three leader actions.
+
+    Parameters
+    ----------
+    game : BayesianStackelbergGame
+        With three leader actions.
+    steps : int
+        Steps along each side.
+
+    Returns
+    -------
+    DataFrame
+        One column per leader action (its probability), replies (labels joined by " / "), value (leader utils).
+
+    Raises
+    ------
+    GameError
+        If the game has other than three leader actions.
+    """
+    import pandas as pd
+
+    _require(game, (3,))
+    rows = []
+    for i in range(steps + 1):
+        for j in range(steps + 1 - i):
+            strategy = np.array([i, j, steps - i - j]) / steps
+            replies = best_replies(game, strategy)
+            names = " / ".join(game.follower_actions[t][r] for t, r in enumerate(replies))
+            rows.append((*strategy, names, replies_value(game, strategy, replies)[0]))
+    return pd.DataFrame(rows, columns=[*game.leader_actions, "replies", "value"])
+
+
+def _require(game: BayesianStackelbergGame, actions: tuple[int, ...]) -> None:
+    if game.shape[1] not in actions:
+        raise GameError(
+            f"the game has {game.shape[1]} leader actions: this picture is for {' or '.join(map(str, actions))}"
+        )

@@ -1,0 +1,26 @@
+"""Figures from results and tidy frames: each function draws on an axes and returns it.
+
+Colours are those of Okabe & Ito (2008), told apart by colour-blind readers and in grey; planes use cividis.
+"""
+
+from stackelberg.plots.evidence import faking_plane, gaps, tornado, train_against_deploy
+from stackelberg.plots.games import equilibrium_summary, phase_diagram, reply_simplex, value_curve
+from stackelberg.plots.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PINK",
+    "RED",
+    "SKY",
+    "equilibrium_summary",
+    "faking_plane",
+    "gaps",
+    "phase_diagram",
+    "reply_simplex",
+    "tornado",
+    "train_against_deploy",
+    "value_curve",
+]
