@@ -5,6 +5,7 @@ reply, so those points are found exactly and both sides of each are kept.  Three
 sampled on a grid.
 """
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,6 @@ from stackelberg.response import best_replies, replies_value
 
 if TYPE_CHECKING:
     import pandas as pd
-
-BESIDE = 1e-9
-"""How far beside a switching point its two sides are looked at."""
 
 
 def switching_points(game: BayesianStackelbergGame) -> NDArray[np.float64]:
@@ -35,18 +33,19 @@ def switching_points(game: BayesianStackelbergGame) -> NDArray[np.float64]:
     array([0.5])
     """
     _require(game, (2,))
-    found = []
+    crossings = [np.zeros(0)]
     for t in range(game.shape[0]):
         own = game.follower_payoffs[t][:, game.is_action[t]]
         slope, level = own[0] - own[1], own[1]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # parallel lines never cross
             crossing = (level[:, None] - level) / (slope - slope[:, None])
-        inside = crossing[np.isfinite(crossing) & (crossing > 0) & (crossing < 1)]
-        for q in np.unique(inside):
-            before, after = (best_replies(game, [p, 1 - p])[t] for p in (q - BESIDE, q + BESIDE))
-            if before != after:
-                found.append(q)
-    return np.unique(found)
+        crossings.append(crossing[np.isfinite(crossing) & (crossing > 0) & (crossing < 1)])
+    ends = np.unique(np.concatenate([[0.0], *crossings, [1.0]]))
+    middles = (ends[1:] + ends[:-1]) / 2  # clear of every tie
+    replies = np.array([best_replies(game, [q, 1 - q]) for q in middles])
+    changes = (replies[1:] != replies[:-1]).any(axis=1)
+    points: NDArray[np.float64] = ends[1:-1][changes]
+    return points
 
 
 def value_curve(game: BayesianStackelbergGame) -> "pd.DataFrame":
@@ -67,7 +66,7 @@ def value_curve(game: BayesianStackelbergGame) -> "pd.DataFrame":
 
     ends = np.concatenate([[0.0], switching_points(game), [1.0]])
     rows = []
-    for piece, (low, high) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for piece, (low, high) in enumerate(itertools.pairwise(ends)):
         middle = (low + high) / 2
         replies = best_replies(game, [middle, 1 - middle])
         names = " / ".join(game.follower_actions[t][j] for t, j in enumerate(replies))

@@ -25,6 +25,7 @@ ALLOWED = {
     "stackelberg.symbolic": {"game"},
     "stackelberg.sweep": {"game", "equilibrium", "solve", "solve_batch", "faking", "files"},
     "stackelberg.sensitivity": {"game", "solve", "faking", "sweep"},
+    "stackelberg.landscape": {"game", "response"},
     "stackelberg.plots": set(),
     "stackelberg.report": set(),
 }

@@ -6,6 +6,7 @@ Colours are those of Okabe & Ito (2008), told apart by colour-blind readers and 
 from stackelberg.plots.evidence import faking_plane, gaps, tornado, train_against_deploy
 from stackelberg.plots.games import equilibrium_summary, phase_diagram, reply_simplex, value_curve
 from stackelberg.plots.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+from stackelberg.plots.training import method_curves, method_regions, modification_plane
 
 __all__ = [
     "BLUE",
@@ -18,6 +19,9 @@ __all__ = [
     "equilibrium_summary",
     "faking_plane",
     "gaps",
+    "method_curves",
+    "method_regions",
+    "modification_plane",
     "phase_diagram",
     "reply_simplex",
     "tornado",

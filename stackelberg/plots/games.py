@@ -1,4 +1,4 @@
-"""Games and their equilibria: the value curve, reply regions on the simplex, phase diagrams, an equilibrium at a glance."""
+"""Games and equilibria: value curve, reply regions on the simplex, phase diagram, an equilibrium at a glance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
