@@ -1,8 +1,8 @@
 """The leader's value and the follower's replies over all commitments of a small game, for the eye and for tests.
 
-A commitment to two leader actions is one number; the value is linear between the points at which some type changes its
-reply, so those points are found exactly and both sides of each are kept.  Three leader actions make a triangle, which is
-sampled on a grid.
+A commitment to two leader actions is one number; the value is linear between the points at which some type changes
+its reply, so those points are found exactly and both sides of each are kept.  Three leader actions make a triangle,
+which is sampled on a grid.
 """
 
 import itertools

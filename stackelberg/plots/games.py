@@ -74,7 +74,8 @@ def reply_simplex(
     for k, name in enumerate(names):
         here = (replies["replies"] == name).to_numpy()
         ax.scatter(
-            *points[here].T,
+            points[here, 0],
+            points[here, 1],
             s=16,
             color=AREAS[k % len(AREAS)],
             marker=("o", "s", "^", "D", "v", "P", "X", "*")[k % 8],
