@@ -65,7 +65,7 @@ FAKERS = (
         for mu, sigma in ((0.0, 0.8), (-1.0, 0.8), (-2.0, 2.0))
     ),
     *(
-        Run(f"faker share {s:.0%}", ClassSelection(law(s), bootstrap=39), USUAL, 200)
+        Run(f"faker share {s:.0%}", ClassSelection(law(s), bootstrap=39), USUAL, 100)
         for s in (0.01, 0.02, 0.05)
     ),
 )  # fmt: skip

@@ -185,13 +185,14 @@ def _climb(
     edges = [classes - 1 + 2 * j + (side == "deploy") for j, side in enumerate(kept)]
     for edge, side in zip(edges, kept, strict=True):
         (upper if side == "train" else lower)[edge] = 0.0
-    found = maximise(lambda x: log_likelihood(x, cells, classes), start, lower, upper, gain=1e-3)
+    found = maximise(lambda x: log_likelihood(x, cells, classes), start, lower, upper, gain=1e-2)
     return found, sum(not found.free[edge] and found.x[edge] == 0.0 for edge in edges)
 
 
 def _different(fit: ClassFit) -> list[Floats]:
     """The fit and the other maxima that its starts led to."""
-    return [fit.parameters, *fit.climbed[fit.ends < fit.log_likelihood - AT_BEST]]
+    steps = -np.diff(np.append(fit.log_likelihood, fit.ends))
+    return [fit.parameters, *fit.climbed[steps > AT_BEST]]
 
 
 def _sides(train: float, deploy: float) -> tuple[str, ...]:
