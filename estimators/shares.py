@@ -1,6 +1,6 @@
 """A fitted law of preferences and incentives says which prompts are faked on at which beliefs.
 
-Prompt i of type θ has logit η(β) = μ_i + β δ_θ of agreeing at belief β, μ_i ~ N(μ, σ²). The best reply
+Prompt i of type θ has logit η(β) = μ_i + β δ_θ of agreeing at belief β, μ_i of mean μ and sd σ. The best reply
 agrees where η(β) > 0, so at beliefs (β_F, β_P) in train and deploy
   faking share    = Σ_θ π_θ P(μ_i + β_F δ_θ > 0 > μ_i + β_P δ_θ)
   mirror share    = the same with the two beliefs swapped
@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
-from scipy.stats import norm
+from scipy.special import expit, logit, ndtr
 
+from estimators.preference import LOGISTIC_SCALE, PREFERENCES, Preference, cell_means
 from estimators.structural_likelihood import quadrature
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class PreferenceLaw:
-    """Law of the logit of agreeing over prompts: μ_i ~ N(mu, sigma²), type θ adds β · deltas[θ] with share
+    """Law of the logit of agreeing over prompts: μ_i has mean mu and sd sigma, type θ adds β · deltas[θ] with share
     shares[θ].
 
     Attributes
@@ -38,11 +38,13 @@ class PreferenceLaw:
         In logits; μ_i = −λv_i, v_i the value of following the own preference.
     deltas, shares : (K,)
         δ_θ = λK_θ in logits; shares sum to one.
+    preference : "normal" or "logistic"
+        Form of the law of μ_i; see `estimators.preference`.
 
     Raises
     ------
     ValueError
-        A negative spread, shapes that differ, shares that are negative or do not sum to one.
+        A negative spread, shapes that differ, shares that are negative or do not sum to one, an unknown form.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class PreferenceLaw:
     sigma: float
     deltas: Floats
     shares: Floats
+    preference: Preference = "normal"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "deltas", np.atleast_1d(np.asarray(self.deltas, dtype=np.float64)))
@@ -65,6 +68,8 @@ class PreferenceLaw:
             raise ValueError(f"deltas {self.deltas.shape} and shares {self.shares.shape} must have one shape")
         if np.any(self.shares < 0) or abs(self.shares.sum() - 1.0) > 1e-9:
             raise ValueError(f"shares must not be negative and sum to one, got {self.shares.tolist()}")
+        if self.preference not in PREFERENCES:
+            raise ValueError(f"preference is {self.preference!r}; choose one of {', '.join(PREFERENCES)}")
 
 
 class LawCells(NamedTuple):
@@ -77,7 +82,8 @@ class LawCells(NamedTuple):
 
 def faking_share(law: PreferenceLaw, belief_train: ArrayLike = 1.0, belief_deploy: ArrayLike = 0.0) -> Floats:
     """Share of prompts whose best reply is to agree in train and refuse in deploy; beliefs broadcast."""
-    return reply_share(law.mu, law.sigma, law.deltas, law.shares, belief_train, belief_deploy)
+    told = belief_train, belief_deploy
+    return reply_share(law.mu, law.sigma, law.deltas, law.shares, *told, preference=law.preference)
 
 
 def mirror_share(law: PreferenceLaw, belief_train: ArrayLike = 1.0, belief_deploy: ArrayLike = 0.0) -> Floats:
@@ -94,7 +100,8 @@ def decisive_share(
 ) -> Floats:
     """Share of prompts that agree with probability at least `high` in train and at most `low` in deploy."""
     cut = (float(logit(high)), float(logit(low)))
-    return reply_share(law.mu, law.sigma, law.deltas, law.shares, belief_train, belief_deploy, *cut)
+    told = belief_train, belief_deploy
+    return reply_share(law.mu, law.sigma, law.deltas, law.shares, *told, *cut, law.preference)
 
 
 def reply_share(
@@ -106,6 +113,7 @@ def reply_share(
     belief_deploy: ArrayLike = 0.0,
     above: float = 0.0,
     below: float = 0.0,
+    preference: Preference = "normal",
 ) -> Floats:
     """Σ_θ π_θ P(μ_i + β_F δ_θ > above and μ_i + β_P δ_θ < below), for one law or a stack of them.
 
@@ -123,11 +131,13 @@ def reply_share(
     pad = (..., *(None,) * train.ndim)
     centre, spread = np.asarray(mu, float)[pad], np.asarray(sigma, float)[pad]
     total: Floats = np.zeros(np.broadcast_shapes(centre.shape, train.shape))
+    # scipy.stats would check its arguments for longer than it computes.
+    cdf = ndtr if preference == "normal" else lambda z: expit(z / LOGISTIC_SCALE)
     for j in range(deltas.shape[-1]):
         delta, share = deltas[..., j][pad], shares[..., j][pad]
         least, most = above - train * delta - centre, below - deploy * delta - centre
         with np.errstate(divide="ignore", invalid="ignore"):
-            inside = norm.cdf(most / spread) - norm.cdf(least / spread)
+            inside = cdf(most / spread) - cdf(least / spread)
         # σ = 0 is a single preference: in the band or not.
         inside = np.where(spread > 0, inside, (least < 0) & (most > 0))
         total = total + share * np.maximum(inside, 0.0)
@@ -148,7 +158,8 @@ def agreement_rate(law: PreferenceLaw, beliefs: ArrayLike) -> Floats:
     shifts = told[..., None] * law.deltas
     if law.sigma == 0:
         return np.asarray(expit(law.mu + shifts) @ law.shares)
-    z, log_weights = quadrature(law.mu, law.sigma, np.append(shifts.ravel(), 0.0), 1.0)
+    reach = np.append(shifts.ravel(), 0.0)
+    z, log_weights = quadrature(law.mu, law.sigma, reach, 1.0, preference=law.preference)
     by_type = expit(law.mu + shifts[..., None] + law.sigma * z) @ np.exp(log_weights)
     return np.asarray(by_type @ law.shares)
 
@@ -156,8 +167,7 @@ def agreement_rate(law: PreferenceLaw, beliefs: ArrayLike) -> Floats:
 def cells(law: PreferenceLaw, count: int = 64) -> LawCells:
     """Discretise the law into `count` equally likely preferences per type, each the mean of its cell.
 
-    Between normal quantiles a < b of probability 1/count, E[z | a < z < b] = count (φ(a) − φ(b)). The unit
-    of payoff is the logit (λ = 1): preference v = −μ_i, incentive K = δ_θ, indifference belief β* = v/K.
+    The unit of payoff is the logit (λ = 1): preference v = −μ_i, incentive K = δ_θ, indifference belief β* = v/K.
 
     Returns
     -------
@@ -172,8 +182,7 @@ def cells(law: PreferenceLaw, count: int = 64) -> LawCells:
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
-    heights = norm.pdf(norm.ppf(np.linspace(0.0, 1.0, count + 1)))
-    centres = law.mu + law.sigma * count * (heights[:-1] - heights[1:])
+    centres = law.mu + law.sigma * cell_means(law.preference, count)
     return LawCells(
         prior=np.repeat(law.shares, count) / count,
         preference=np.tile(-centres, len(law.shares)),
@@ -187,6 +196,8 @@ def simulate_agreed(
     """Draw agreements (N, S) of n (N, S) samples at beliefs (S,) or (N, S); a prompt has one μ_i and one type."""
     prompts = len(n)
     types = rng.choice(len(law.shares), size=prompts, p=law.shares)
-    preference = rng.normal(law.mu, law.sigma, size=prompts)
+    normal = law.preference == "normal"
+    standard = rng.normal(size=prompts) if normal else rng.logistic(scale=LOGISTIC_SCALE, size=prompts)
+    preference = law.mu + law.sigma * standard
     eta = preference[:, None] + np.asarray(beliefs, float) * law.deltas[types][:, None]
     return rng.binomial(n, expit(eta)).astype(np.int64)

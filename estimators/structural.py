@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from estimators.count_cells import CountCells, belief_cells
 from estimators.newton import EstimationWarning
+from estimators.preference import PREFERENCES, Preference
 from estimators.shares import PreferenceLaw, agreement_rate, faking_share
 from estimators.structural_fit import (
     StructuralFit,
@@ -31,18 +33,19 @@ from estimators.structural_fit import (
     fit_all,
     likelihood_ratio,
 )
-from estimators.structural_likelihood import ONE, TWO, ZERO_AND_ONE, Candidate
+from estimators.structural_likelihood import ONE, TWO, VARYING, ZERO_AND_ONE, Candidate
 from estimators.structural_summary import candidate_table, delta_method, root, share_interval, summarise
 
 if TYPE_CHECKING:
     from estimators.observations import Observations
 
 Floats = NDArray[np.float64]
-Incentives = Literal["one", "zero-and-one", "two", "auto"]
+Incentives = Literal["one", "zero-and-one", "two", "varying", "auto"]
 CHOICES: dict[str, tuple[Candidate, ...]] = {
     "one": (ONE,),
     "zero-and-one": (ZERO_AND_ONE,),
     "two": (ZERO_AND_ONE, TWO),
+    "varying": (VARYING,),
     "auto": (ONE, ZERO_AND_ONE, TWO),
 }
 NOT_DETECTED = "no incentive detected"
@@ -57,9 +60,12 @@ class StructuralPayoffs:
     beliefs : mapping from "train" and "deploy" to [0, 1], optional
         Belief that the conversation is monitored where a row states none; default 1 and 0, as the model was
         told.
-    incentives : "one", "zero-and-one", "two" or "auto"
-        One δ; {0, δ}; {δ₁, δ₂}; or the best of them by BIC, provided that a bootstrap test against one δ
-        agrees.
+    incentives : "one", "zero-and-one", "two", "varying" or "auto"
+        One δ; {0, δ}; {δ₁, δ₂}; δ_i ~ N(δ, ω²) over prompts; or the best of the first three by BIC, provided that
+        a bootstrap test against one δ agrees.
+    preference : "normal" or "logistic"
+        Law of μ_i over prompts; the second, with heavier tails, is a check. `check_law` compares both with laws
+        that assume no form.
     bootstrap : int
         Simulated data sets per test; 0 for none (nothing is then tested, and only one δ can be selected by
         "auto").
@@ -115,6 +121,7 @@ class StructuralPayoffs:
         beliefs: Mapping[str, float] | None = None,
         incentives: Incentives = "auto",
         *,
+        preference: Preference = "normal",
         bootstrap: int = 199,
         level: float = 0.95,
         seed: int = 0,
@@ -122,6 +129,7 @@ class StructuralPayoffs:
     ) -> None:
         self.beliefs = {"train": 1.0, "deploy": 0.0} if beliefs is None else beliefs
         self.incentives = incentives
+        self.preference = preference
         self.bootstrap = bootstrap
         self.level = level
         self.seed = seed
@@ -129,7 +137,7 @@ class StructuralPayoffs:
 
     def get_params(self) -> dict[str, Any]:
         """What `__init__` stored."""
-        names = ("beliefs", "incentives", "bootstrap", "level", "seed", "progress")
+        names = ("beliefs", "incentives", "preference", "bootstrap", "level", "seed", "progress")
         return {name: getattr(self, name) for name in names}
 
     def fit(self, obs: Observations) -> Self:
@@ -155,7 +163,8 @@ class StructuralPayoffs:
         """Fit to count cells, which carry their beliefs; see `fit`."""
         self._check()
         self.n_prompts_, self.n_cells_, self.n_unused_rows_ = int(cells.prompts), len(cells.k), 0
-        self.fits_ = fit_all(cells, CHOICES[self.incentives])
+        candidates = [replace(each, preference=self.preference) for each in CHOICES[self.incentives]]
+        self.fits_ = fit_all(cells, candidates)
         self._test_and_choose(cells)
         chosen = self.fits_[self.chosen_]
         self.law_: PreferenceLaw = chosen.law
@@ -222,6 +231,8 @@ class StructuralPayoffs:
     def _check(self) -> None:
         if self.incentives not in CHOICES:
             raise ValueError(f"incentives is {self.incentives!r}; choose one of {', '.join(CHOICES)}")
+        if self.preference not in PREFERENCES:
+            raise ValueError(f"preference is {self.preference!r}; choose one of {', '.join(PREFERENCES)}")
         if set(self.beliefs) != {"train", "deploy"}:
             raise ValueError(f"beliefs needs exactly the keys train and deploy, got {sorted(self.beliefs)}")
         _in_unit_interval(list(self.beliefs.values()))
@@ -243,7 +254,7 @@ class StructuralPayoffs:
         self.p_value_types_, self.ratios_types_ = np.nan, np.zeros(0)
         self.chosen_: str = self.incentives if self.incentives != "auto" else "one"
         if self.incentives == "auto":
-            best = min((self.fits_[c.name] for c in CHOICES["auto"]), key=lambda fit: fit.bic)
+            best = min((self.fits_[each.name] for each in CHOICES["auto"]), key=lambda fit: fit.bic)
             if best is not one:
                 self.p_value_types_, self.ratios_types_ = test(one, best, 1)
                 self.chosen_ = best.candidate.name if self.p_value_types_ <= 0.05 else "one"

@@ -11,7 +11,7 @@ p = (1 + #{LR_b ≥ LR}) / (B + 1).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 from estimators.count_cells import CountCells, count_cells
 from estimators.newton import Maximum, informed, maximise, observed_covariance
+from estimators.preference import Preference
 from estimators.shares import PreferenceLaw, simulate_agreed
-from estimators.structural_likelihood import NO_INCENTIVE, ONE, TWO, Candidate, log_likelihood
+from estimators.structural_likelihood import NO_INCENTIVE, ONE, Candidate, log_likelihood
 
 Floats = NDArray[np.float64]
 Status = Literal["converged", "at bound", "singular", "not converged", "no variation"]
@@ -37,7 +38,12 @@ MESSAGES: dict[str, str] = {
 
 # σ below .005 cannot be told from no spread (it moves the log-likelihood by less than 1e-3 at thousands of
 # samples); beyond |20| logits or odds of 1 to 5e8 nothing that counts can show changes.
-_BOUNDS = {"mu": (-20.0, 20.0), "log_sigma": (np.log(0.005), np.log(12.0)), "delta": (-12.0, 12.0)}
+_BOUNDS = {
+    "mu": (-20.0, 20.0),
+    "log_sigma": (np.log(0.005), np.log(12.0)),
+    "delta": (-12.0, 12.0),
+    "log_omega": (np.log(0.005), np.log(3.0)),  # the 41 nodes of ω resolve no more
+}
 _SHARE_BOUND = 20.0
 _MIN_SHARE, _MIN_DIFFERENCE = 1e-4, 0.01  # with less, a type is not there, or is the other one
 
@@ -77,7 +83,7 @@ class StructuralFit:
     def law(self) -> PreferenceLaw:
         """The fitted law of preferences and incentives."""
         mu, sigma, deltas, shares = self.candidate.unpack(self.parameters)
-        return PreferenceLaw(float(mu), float(sigma), deltas, shares)
+        return PreferenceLaw(float(mu), float(sigma), deltas, shares, self.candidate.preference)
 
     @property
     def bic(self) -> float:
@@ -123,17 +129,20 @@ def fit_candidate(
     rough = [maximise(objective, x, box[:, 0], box[:, 1], gain=1e-3, max_iterations=30) for x in starts]
     best = max(rough, key=lambda found: found.value)
     best = maximise(objective, best.x, box[:, 0], box[:, 1])
-    if candidate is TWO and best.x[2] > best.x[3]:  # the types have no order of their own: δ₁ ≤ δ₂
+    if candidate.free == 2 and best.x[2] > best.x[3]:  # the types have no order of their own: δ₁ ≤ δ₂
         best = maximise(objective, best.x[[0, 1, 3, 2, 4]] * [1, 1, 1, 1, -1], box[:, 0], box[:, 1])
     return _judged(best, cells, candidate)
 
 
 def _starts(candidate: Candidate, rate: float, simpler: tuple[StructuralFit, ...]) -> list[Floats]:
+    one = next((fit for fit in simpler if fit.candidate.name == ONE.name), None)
+    if candidate.varies and one is not None:
+        return [np.append(one.parameters, log_omega) for log_omega in (-4.0, -0.7, 0.5)]
     if candidate.types == 1:
         centre = float(logit(np.clip(rate, 1e-3, 1 - 1e-3)))
-        given = [np.append(fit.parameters, [0.0] * candidate.free) for fit in simpler]
-        return given or [np.array([1.3 * centre, 0.3, *[0.0] * candidate.free])]
-    one = next((fit for fit in simpler if fit.candidate is ONE), None)
+        more = [0.0] * (candidate.parameters - 2)
+        given = [np.append(fit.parameters, more) for fit in simpler]
+        return given or [np.array([1.3 * centre, 0.3, *more])]
     mu, log_sigma, delta = (0.0, 0.3, 1.0) if one is None else one.parameters
     if candidate.free == 1:
         tries = [(2 * delta, 0.0), (delta + 2, -1.5), (delta - 2, -1.5), (delta, _SHARE_BOUND)]
@@ -146,9 +155,9 @@ def _starts(candidate: Candidate, rate: float, simpler: tuple[StructuralFit, ...
 
 def _judged(found: Maximum, cells: CountCells, candidate: Candidate) -> StructuralFit:
     """Standard errors and status of a maximum."""
-    _, _, deltas, shares = candidate.unpack(found.x)
     names, known = candidate.parameter_names, informed(found)
     if candidate.types == 2:
+        _, _, deltas, shares = candidate.unpack(found.x)
         # Nothing can be learned about a type without members, nor about types that coincide.
         empty, same = shares < _MIN_SHARE, abs(deltas[1] - deltas[0]) < _MIN_DIFFERENCE
         lost = {f"delta_{j + 1}" for j in (0, 1) if empty[j] or same}
@@ -227,8 +236,11 @@ def bootstrap_p_value(ratio: float, ratios: Floats) -> float:
 def fit_all(cells: CountCells, candidates: Iterable[Candidate]) -> dict[str, StructuralFit]:
     """Fit "no incentive", "one" and the candidates, in order of size, each started from those nested in it."""
     fits: dict[str, StructuralFit] = {}
-    for candidate in (NO_INCENTIVE, ONE, *candidates):
+    larger = tuple(candidates)
+    law: Preference = larger[0].preference if larger else "normal"
+    for candidate in (*(replace(each, preference=law) for each in (NO_INCENTIVE, ONE)), *larger):
         if candidate.name not in fits:
-            simpler = [f for f in fits.values() if candidate.types == 2 and f.candidate is not NO_INCENTIVE]
+            nests = candidate.types == 2 or candidate.varies
+            simpler = [f for f in fits.values() if nests and f.candidate.name != NO_INCENTIVE.name]
             fits[candidate.name] = fit_candidate(cells, candidate, simpler)
     return fits

@@ -54,7 +54,8 @@ def delta_method(
 
     def value(parameters: Floats) -> Floats:
         mu, sigma, deltas, shares = fit.candidate.unpack(parameters)
-        return np.atleast_1d(function(PreferenceLaw(float(mu), float(sigma), deltas, shares)))
+        law = PreferenceLaw(float(mu), float(sigma), deltas, shares, fit.candidate.preference)
+        return np.atleast_1d(function(law))
 
     estimate = value(fit.parameters)
     step = 1e-5
@@ -89,7 +90,8 @@ def share_interval(
     below: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """Percentile limits of `estimators.shares.reply_share` over draws of the working parameters (M, P)."""
-    drawn = reply_share(*fit.candidate.unpack(draws), belief_train, belief_deploy, above, below)
+    told = belief_train, belief_deploy
+    drawn = reply_share(*fit.candidate.unpack(draws), *told, above, below, fit.candidate.preference)
     if np.all(np.isnan(fit.covariance)):
         return np.full(drawn.shape[1:], np.nan), np.full(drawn.shape[1:], np.nan)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -121,8 +123,10 @@ def summarise(
     blocks: list[tuple[list[str], Interval]] = [
         (["mu"], delta_method(fit, lambda law: law.mu, "plain", level)),
         (["sigma"], delta_method(fit, lambda law: law.sigma, "log", level)),
-        ([f"delta{end}" for end in ends], delta_method(fit, lambda law: law.deltas, "plain", level)),
+        ([f"delta{end}" for end in ends], delta_method(fit, _incentives, "plain", level)),
     ]
+    if fit.candidate.varies:
+        blocks.append((["omega"], delta_method(fit, _spread, "log", level)))
     if len(types) > 1:
         names = [f"share{end}" for end in ends]
         blocks.append((names, delta_method(fit, lambda law: law.shares, "logit", level)))
@@ -156,6 +160,16 @@ def summarise(
     claims = frame["parameter"].isin(["faking_share", "mirror_share"])
     frame["reading"] = np.where(claims, verdict, "")
     return frame
+
+
+def _incentives(law: PreferenceLaw) -> Floats:
+    """Incentives of the types, or the mean of one that varies (its nodes are no types)."""
+    return law.deltas if len(law.deltas) <= 2 else np.atleast_1d(law.shares @ law.deltas)
+
+
+def _spread(law: PreferenceLaw) -> float:
+    """Standard deviation of the incentive over prompts."""
+    return float(np.sqrt(law.shares @ (law.deltas - law.shares @ law.deltas) ** 2))
 
 
 def candidate_table(fits: Iterable[StructuralFit]) -> pd.DataFrame:
