@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import log_expit, xlogy
 from scipy.stats import logistic, norm
 
@@ -28,8 +28,8 @@ def log_density(preference: Preference, z: Floats) -> Floats:
     return np.asarray(log_expit(x) + log_expit(-x) - np.log(LOGISTIC_SCALE))
 
 
-def distribution(preference: Preference, mu: ArrayLike = 0.0, sigma: ArrayLike = 1.0) -> Any:
-    """The law as a frozen scipy distribution with mean mu and standard deviation sigma, which broadcast.
+def distribution(preference: Preference, mu: float = 0.0, sigma: float = 1.0) -> Any:
+    """The law as a frozen scipy distribution with mean mu and standard deviation sigma.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def distribution(preference: Preference, mu: ArrayLike = 0.0, sigma: ArrayLike =
     """
     if preference == "normal":
         return norm(mu, sigma)
-    return logistic(mu, np.asarray(sigma) * LOGISTIC_SCALE)
+    return logistic(mu, sigma * LOGISTIC_SCALE)
 
 
 def cell_means(preference: Preference, count: int) -> Floats:
@@ -61,7 +61,9 @@ def cell_means(preference: Preference, count: int) -> Floats:
     return np.asarray(count * (heights[:-1] - heights[1:]))
 
 
-def quadrature_reach(preference: Preference, mu: float, sigma: float, shifts: Floats, samples: float) -> tuple[float, float]:
+def quadrature_reach(
+    preference: Preference, mu: float, sigma: float, shifts: Floats, samples: float
+) -> tuple[float, float]:
     """How far left and right of zero, in z, an integrand can matter that counts of this size leave.
 
     The peak solves −∂ log h(z) = σ Σ (k − n p), whose right side is below σN, and below `slack` once the

@@ -231,7 +231,9 @@ def log_likelihood(
     flat = score.reshape(-1, score.shape[2])
     hessian = flat.T @ (flat * weight.reshape(-1, 1)) - mean_score.T @ (mean_score * cells.weights[:, None])
     by_total = np.stack([np.bincount(total, each, log_integral.shape[1]) for each in weight])  # (J, M)
-    natural_curvature = np.matmul(by_total[:, None, :], curvature.reshape(*by_total.shape, 9)).reshape(-1, 3, 3)
+    natural_curvature = np.matmul(by_total[:, None, :], curvature.reshape(*by_total.shape, 9)).reshape(
+        -1, 3, 3
+    )
     hessian += (natural.transpose(0, 2, 1) @ natural_curvature @ natural).sum(axis=0)
     hessian += cells.prompts * share_bend
     if candidate.varies:
@@ -303,17 +305,19 @@ def integrals(
 
     y = np.broadcast_to(spread, e0.shape)
     y_e0 = y * e0
+    plain = (y, y * y, e0, y_e0, y * y_e0, e0 * e0, y_e0 * e0, y_e0 * y_e0)
+    of_belief = (e1, y * e1, e0 * e1, y_e0 * e1, e1 * e1)
     features = np.stack(
-        [y, y * y, e0, y_e0, y * y_e0, e0 * e0, y_e0 * e0, y_e0 * y_e0, e1, y * e1, e0 * e1, y_e0 * e1, e1 * e1]
-        + [v0, y * v0, y * y * v0, v1, y * v1, v2],
-        axis=-1,
+        [*plain, *of_belief, v0, y * v0, y * y * v0, v1, y * v1, v2], axis=-1
     )  # (J, D, Q, 19)
     if one_design:
         moments = posterior @ features[:, 0]
     else:
         moments = np.matmul(posterior[:, :, None, :], features[:, rows])[:, :, 0, :]
     # The complete-data score is (r, y r, −e1) with r = t − e0, plus what the incentive adds outside the integral.
-    y1, y2, a, ya, yya, aa, yaa, yyaa, c, yc, ac, yac, cc, b0, yb0, yyb0, b1, yb1, b2 = np.moveaxis(moments, -1, 0)
+    y1, y2, a, ya, yya, aa, yaa, yyaa, c, yc, ac, yac, cc, b0, yb0, yyb0, b1, yb1, b2 = np.moveaxis(
+        moments, -1, 0
+    )
     t = agreed
     r, yr = t - a, t * y1 - ya
     slope = np.stack([r, yr, -c], axis=-1)
