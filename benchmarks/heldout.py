@@ -28,7 +28,7 @@ from estimators.datasets import load_vlaf
 from estimators.latent_class import LatentClasses
 from estimators.newton import EstimationWarning, maximise
 from estimators.structural_fit import bootstrap_p_value, bootstrap_ratios, fit_all, likelihood_ratio
-from estimators.structural_likelihood import ONE, TWO, ZERO_AND_ONE, log_probabilities
+from estimators.structural_likelihood import GRADED, ONE, TWO, ZERO_AND_ONE, log_probabilities
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -69,9 +69,9 @@ def shipped() -> Shipped:
 def default(k: Ints) -> Floats:
     """The structural model as shipped: one incentive, unless BIC and a bootstrap ask for more."""
     cells = count_cells(np.full(k.shape, SAMPLES), k)
-    fits = fit_all(cells, [ZERO_AND_ONE, TWO])
+    fits = fit_all(cells, [ZERO_AND_ONE, TWO, GRADED])
     one = fits["one"]
-    best = min((fits[name] for name in ("one", "zero-and-one", "two")), key=lambda fit: fit.bic)
+    best = min((fit for name, fit in fits.items() if name != "no incentive"), key=lambda fit: fit.bic)
     if best is not one:
         ratios = bootstrap_ratios(cells, one, best.candidate, 19, np.random.default_rng(0))
         best = best if bootstrap_p_value(likelihood_ratio(one, best), ratios) <= 0.05 else one

@@ -239,27 +239,29 @@ def log_likelihood(
         total = part.totals[2][part.cell]
         belief = part.agreed_belief[part.cell]
         joint += log_integral[:, total].T + own[3] * belief[:, None]
-        # ∂(centre, log σ, δ)/∂(μ, a, log σ, δ): the loading moves the centre by f.
+        # ∂(centre, σ, δ)/∂(μ, a, log σ, δ): the loading moves the centre by f.
         part_score = slope[:, total].transpose(1, 0, 2)
+        sigma = np.exp(own[2])
         score[..., 4 * m] = part_score[..., 0]
         score[..., 4 * m + 1] = part_score[..., 0] * FACTOR
-        score[..., 4 * m + 2] = part_score[..., 1]
+        score[..., 4 * m + 2] = part_score[..., 1] * sigma
         score[..., 4 * m + 3] = part_score[..., 2] + belief[:, None]
-        curvatures.append((total, curvature))
+        curvatures.append((total, curvature[..., :3, :3], sigma))
     mass = logsumexp(joint, axis=1)
     posterior = np.exp(joint - mass[:, None])
     mean_score = np.matmul(posterior[:, None, :], score)[:, 0]
     flat = score.reshape(-1, size)
     hessian = flat.T @ (flat * posterior.reshape(-1, 1)) - mean_score.T @ mean_score
-    for m, (total, curvature) in enumerate(curvatures):
+    for m, (total, curvature, sigma) in enumerate(curvatures):
         weight = np.zeros((len(FACTOR), curvature.shape[1]))
         np.add.at(weight.T, total, posterior)
         at_node = np.matmul(weight[:, None, :], curvature.reshape(*weight.shape, 9)).reshape(-1, 3, 3)
         natural = np.zeros((len(FACTOR), 3, 4))
-        natural[:, 0, 0] = natural[:, 1, 2] = natural[:, 2, 3] = 1.0
-        natural[:, 0, 1] = FACTOR
+        natural[:, 0, 0] = natural[:, 2, 3] = 1.0
+        natural[:, 0, 1], natural[:, 1, 2] = FACTOR, sigma
         block = slice(4 * m, 4 * m + 4)
         hessian[block, block] += (natural.transpose(0, 2, 1) @ at_node @ natural).sum(axis=0)
+        hessian[4 * m + 2, 4 * m + 2] += mean_score[:, 4 * m + 2].sum()  # σ is exponential in log σ
     return float(mass.sum()), mean_score.sum(axis=0), hessian
 
 
@@ -269,4 +271,6 @@ def _at_nodes(own: Floats, part: CountCells) -> tuple[Floats, Floats, Floats]:
     sigma, centres = float(np.exp(log_sigma)), mu + loading * FACTOR
     shifts = np.add.outer(centres - mu, delta * part.design_beliefs)
     nodes = quadrature(float(mu), sigma, shifts, float(part.design_n.sum(axis=1).max()))
-    return integrals(centres, sigma, np.full(len(FACTOR), delta), part, nodes)
+    design, agreed, _ = part.totals
+    rows = design, agreed, np.zeros(len(agreed))
+    return integrals(centres, sigma, np.full(len(FACTOR), delta), 0.0, part, rows, nodes)

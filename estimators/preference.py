@@ -62,20 +62,20 @@ def cell_means(preference: Preference, count: int) -> Floats:
 
 
 def quadrature_reach(
-    preference: Preference, mu: float, sigma: float, shifts: Floats, samples: float
+    preference: Preference, mu: float, sigma: float, shifts: Floats, samples: float, narrow: float
 ) -> tuple[float, float]:
     """How far left and right of zero, in z, an integrand can matter that counts of this size leave.
 
-    The peak solves −∂ log h(z) = σ Σ (k − n p), whose right side is below σN, and below `slack` once the
-    logit is beyond log(σN / slack). Past the peak the integrand falls as the law does, less that slack.
+    The peak solves −∂ log h(z) = Σ σ_s (k_s − n_s p_s), narrow ≤ σ_s ≤ sigma, whose right side is below σN, and below
+    `slack` once all logits are beyond log(σN / slack). Past the peak the integrand falls as the law does, less that
+    slack.
     """
     pull = sigma * samples
     if preference == "normal":
-        cutoff, tail = np.log1p(pull), 6.5
-        limit = pull
+        slack, tail, limit = 1.0, 6.5, pull
     else:  # the law pulls back with at most 1.81: less a slack of .4, e^{−1.4·18} is 1e-11
-        cutoff, tail = np.log1p(pull / 0.4), 18.0
-        limit = 0.0 if pull < 0.4 else np.inf
-    right = tail + max(1.0, min(limit, (cutoff - mu - shifts.min()) / sigma))
-    left = tail + max(1.0, min(limit, (cutoff + mu + shifts.max()) / sigma))
+        slack, tail, limit = 0.4, 18.0, 0.0 if pull < 0.4 else np.inf
+    cutoff = np.log1p(pull / slack)
+    right = tail + max(1.0, min(limit, (cutoff - mu - shifts.min()) / narrow))
+    left = tail + max(1.0, min(limit, (cutoff + mu + shifts.max()) / narrow))
     return float(left), float(right)

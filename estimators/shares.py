@@ -1,7 +1,7 @@
 """A fitted law of preferences and incentives says which prompts are faked on at which beliefs.
 
-Prompt i of type θ has logit η(β) = μ_i + β δ_θ of agreeing at belief β, μ_i of mean μ and sd σ. The best reply
-agrees where η(β) > 0, so at beliefs (β_F, β_P) in train and deploy
+Prompt i of type θ has logit η(β) = μ_i + β δ_θ of agreeing at belief β, μ_i of mean μ and sd σ (graded incentives:
+`PreferenceLaw.ratio`). The best reply agrees where η(β) > 0, so at beliefs (β_F, β_P) in train and deploy
   faking share    = Σ_θ π_θ P(μ_i + β_F δ_θ > 0 > μ_i + β_P δ_θ)
   mirror share    = the same with the two beliefs swapped
   decisive share  = Σ_θ π_θ P(p_F ≥ .8 and p_P ≤ .2).
@@ -40,6 +40,9 @@ class PreferenceLaw:
         δ_θ = λK_θ in logits; shares sum to one.
     preference : "normal" or "logistic"
         Form of the law of μ_i; see `estimators.preference`.
+    ratio : float
+        Spread of logits at belief 1 over that at belief 0. Other than one, prompt i's incentive is
+        δ_θ + (ratio − 1)(μ_i − μ): it grows with the preference, or falls.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class PreferenceLaw:
     deltas: Floats
     shares: Floats
     preference: Preference = "normal"
+    ratio: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "deltas", np.atleast_1d(np.asarray(self.deltas, dtype=np.float64)))
@@ -70,6 +74,8 @@ class PreferenceLaw:
             raise ValueError(f"shares must not be negative and sum to one, got {self.shares.tolist()}")
         if self.preference not in PREFERENCES:
             raise ValueError(f"preference is {self.preference!r}; choose one of {', '.join(PREFERENCES)}")
+        if not self.ratio > 0:
+            raise ValueError(f"ratio must be positive, got {self.ratio}")
 
 
 class LawCells(NamedTuple):
@@ -83,7 +89,8 @@ class LawCells(NamedTuple):
 def faking_share(law: PreferenceLaw, belief_train: ArrayLike = 1.0, belief_deploy: ArrayLike = 0.0) -> Floats:
     """Share of prompts whose best reply is to agree in train and refuse in deploy; beliefs broadcast."""
     told = belief_train, belief_deploy
-    return reply_share(law.mu, law.sigma, law.deltas, law.shares, *told, preference=law.preference)
+    form = law.preference, law.ratio
+    return reply_share(law.mu, law.sigma, law.deltas, law.shares, *told, 0.0, 0.0, *form)
 
 
 def mirror_share(law: PreferenceLaw, belief_train: ArrayLike = 1.0, belief_deploy: ArrayLike = 0.0) -> Floats:
@@ -101,7 +108,7 @@ def decisive_share(
     """Share of prompts that agree with probability at least `high` in train and at most `low` in deploy."""
     cut = (float(logit(high)), float(logit(low)))
     told = belief_train, belief_deploy
-    return reply_share(law.mu, law.sigma, law.deltas, law.shares, *told, *cut, law.preference)
+    return reply_share(law.mu, law.sigma, law.deltas, law.shares, *told, *cut, law.preference, law.ratio)
 
 
 def reply_share(
@@ -114,12 +121,13 @@ def reply_share(
     above: float = 0.0,
     below: float = 0.0,
     preference: Preference = "normal",
+    ratio: ArrayLike = 1.0,
 ) -> Floats:
-    """Σ_θ π_θ P(μ_i + β_F δ_θ > above and μ_i + β_P δ_θ < below), for one law or a stack of them.
+    """Σ_θ π_θ P(η_i(β_F) > above and η_i(β_P) < below), for one law or a stack of them.
 
     Parameters
     ----------
-    mu, sigma : (...,)
+    mu, sigma, ratio : (...,)
     deltas, shares : (..., K)
     belief_train, belief_deploy : arrays that broadcast to some shape B
 
@@ -130,6 +138,8 @@ def reply_share(
     train, deploy = np.broadcast_arrays(np.asarray(belief_train, float), np.asarray(belief_deploy, float))
     pad = (..., *(None,) * train.ndim)
     centre, spread = np.asarray(mu, float)[pad], np.asarray(sigma, float)[pad]
+    stretch = np.broadcast_to(np.asarray(ratio, float), np.shape(mu))[pad] - 1.0
+    spread_train, spread_deploy = spread * (1 + train * stretch), spread * (1 + deploy * stretch)
     total: Floats = np.zeros(np.broadcast_shapes(centre.shape, train.shape))
     # scipy.stats would check its arguments for longer than it computes.
     cdf = ndtr if preference == "normal" else lambda z: expit(z / LOGISTIC_SCALE)
@@ -137,7 +147,7 @@ def reply_share(
         delta, share = deltas[..., j][pad], shares[..., j][pad]
         least, most = above - train * delta - centre, below - deploy * delta - centre
         with np.errstate(divide="ignore", invalid="ignore"):
-            inside = cdf(most / spread) - cdf(least / spread)
+            inside = cdf(most / spread_deploy) - cdf(least / spread_train)
         # σ = 0 is a single preference: in the band or not.
         inside = np.where(spread > 0, inside, (least < 0) & (most > 0))
         total = total + share * np.maximum(inside, 0.0)
@@ -156,11 +166,13 @@ def agreement_rate(law: PreferenceLaw, beliefs: ArrayLike) -> Floats:
     """
     told = np.asarray(beliefs, dtype=np.float64)
     shifts = told[..., None] * law.deltas
+    spread = law.sigma * (1 + told * (law.ratio - 1))
     if law.sigma == 0:
         return np.asarray(expit(law.mu + shifts) @ law.shares)
     reach = np.append(shifts.ravel(), 0.0)
-    z, log_weights = quadrature(law.mu, law.sigma, reach, 1.0, preference=law.preference)
-    by_type = expit(law.mu + shifts[..., None] + law.sigma * z) @ np.exp(log_weights)
+    widest = law.sigma * max(1.0, law.ratio)
+    z, log_weights = quadrature(law.mu, widest, reach, 1.0, preference=law.preference)
+    by_type = expit(law.mu + shifts[..., None] + spread[..., None, None] * z) @ np.exp(log_weights)
     return np.asarray(by_type @ law.shares)
 
 
@@ -182,11 +194,12 @@ def cells(law: PreferenceLaw, count: int = 64) -> LawCells:
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
-    centres = law.mu + law.sigma * cell_means(law.preference, count)
+    z = cell_means(law.preference, count)
+    graded = (law.ratio - 1) * law.sigma * z
     return LawCells(
         prior=np.repeat(law.shares, count) / count,
-        preference=np.tile(-centres, len(law.shares)),
-        incentive=np.repeat(law.deltas, count),
+        preference=np.tile(-law.mu - law.sigma * z, len(law.shares)),
+        incentive=np.repeat(law.deltas, count) + np.tile(graded, len(law.shares)),
     )
 
 
@@ -199,5 +212,6 @@ def simulate_agreed(
     normal = law.preference == "normal"
     standard = rng.normal(size=prompts) if normal else rng.logistic(scale=LOGISTIC_SCALE, size=prompts)
     preference = law.mu + law.sigma * standard
-    eta = preference[:, None] + np.asarray(beliefs, float) * law.deltas[types][:, None]
+    incentive = law.deltas[types] + (law.ratio - 1) * law.sigma * standard
+    eta = preference[:, None] + np.asarray(beliefs, float) * incentive[:, None]
     return rng.binomial(n, expit(eta)).astype(np.int64)

@@ -33,20 +33,21 @@ from estimators.structural_fit import (
     fit_all,
     likelihood_ratio,
 )
-from estimators.structural_likelihood import ONE, TWO, VARYING, ZERO_AND_ONE, Candidate
+from estimators.structural_likelihood import GRADED, ONE, TWO, VARYING, ZERO_AND_ONE, Candidate
 from estimators.structural_summary import candidate_table, delta_method, root, share_interval, summarise
 
 if TYPE_CHECKING:
     from estimators.observations import Observations
 
 Floats = NDArray[np.float64]
-Incentives = Literal["one", "zero-and-one", "two", "varying", "auto"]
+Incentives = Literal["one", "zero-and-one", "two", "varying", "graded", "auto"]
 CHOICES: dict[str, tuple[Candidate, ...]] = {
     "one": (ONE,),
     "zero-and-one": (ZERO_AND_ONE,),
     "two": (ZERO_AND_ONE, TWO),
     "varying": (VARYING,),
-    "auto": (ONE, ZERO_AND_ONE, TWO),
+    "graded": (GRADED,),
+    "auto": (ONE, ZERO_AND_ONE, TWO, GRADED),
 }
 NOT_DETECTED = "no incentive detected"
 _DRAWS = 4000
@@ -60,9 +61,9 @@ class StructuralPayoffs:
     beliefs : mapping from "train" and "deploy" to [0, 1], optional
         Belief that the conversation is monitored where a row states none; default 1 and 0, as the model was
         told.
-    incentives : "one", "zero-and-one", "two", "varying" or "auto"
-        One δ; {0, δ}; {δ₁, δ₂}; δ_i ~ N(δ, ω²) over prompts; or the best of the first three by BIC, provided that
-        a bootstrap test against one δ agrees.
+    incentives : "one", "zero-and-one", "two", "varying", "graded" or "auto"
+        One δ; {0, δ}; {δ₁, δ₂}; δ_i ~ N(δ, ω²) over prompts; δ_i linear in the preference; or the best by BIC of
+        all but the varying one, provided that a bootstrap test against one δ agrees.
     preference : "normal" or "logistic"
         Law of μ_i over prompts; the second, with heavier tails, is a check. `check_law` compares both with laws
         that assume no form.

@@ -43,6 +43,7 @@ _BOUNDS = {
     "log_sigma": (np.log(0.005), np.log(12.0)),
     "delta": (-12.0, 12.0),
     "log_omega": (np.log(0.005), np.log(3.0)),  # the 41 nodes of ω resolve no more
+    "log_ratio": (-3.0, 3.0),
 }
 _SHARE_BOUND = 20.0
 _MIN_SHARE, _MIN_DIFFERENCE = 1e-4, 0.01  # with less, a type is not there, or is the other one
@@ -82,8 +83,13 @@ class StructuralFit:
     @property
     def law(self) -> PreferenceLaw:
         """The fitted law of preferences and incentives."""
-        mu, sigma, deltas, shares = self.candidate.unpack(self.parameters)
-        return PreferenceLaw(float(mu), float(sigma), deltas, shares, self.candidate.preference)
+        return self.law_at(self.parameters)
+
+    def law_at(self, parameters: Floats) -> PreferenceLaw:
+        """The law at other working parameters (P,)."""
+        mu, sigma, deltas, shares = self.candidate.unpack(parameters)
+        ratio = float(self.candidate.ratio(parameters))
+        return PreferenceLaw(float(mu), float(sigma), deltas, shares, self.candidate.preference, ratio)
 
     @property
     def bic(self) -> float:
@@ -138,6 +144,8 @@ def _starts(candidate: Candidate, rate: float, simpler: tuple[StructuralFit, ...
     one = next((fit for fit in simpler if fit.candidate.name == ONE.name), None)
     if candidate.varies and one is not None:
         return [np.append(one.parameters, log_omega) for log_omega in (-4.0, -0.7, 0.5)]
+    if candidate.graded and one is not None:
+        return [np.append(one.parameters, log_ratio) for log_ratio in (0.0, -0.5, 0.5)]
     if candidate.types == 1:
         centre = float(logit(np.clip(rate, 1e-3, 1 - 1e-3)))
         more = [0.0] * (candidate.parameters - 2)
@@ -240,7 +248,7 @@ def fit_all(cells: CountCells, candidates: Iterable[Candidate]) -> dict[str, Str
     law: Preference = larger[0].preference if larger else "normal"
     for candidate in (*(replace(each, preference=law) for each in (NO_INCENTIVE, ONE)), *larger):
         if candidate.name not in fits:
-            nests = candidate.types == 2 or candidate.varies
+            nests = candidate.types == 2 or candidate.varies or candidate.graded
             simpler = [f for f in fits.values() if nests and f.candidate.name != NO_INCENTIVE.name]
             fits[candidate.name] = fit_candidate(cells, candidate, simpler)
     return fits

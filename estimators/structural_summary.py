@@ -53,9 +53,7 @@ def delta_method(
     """
 
     def value(parameters: Floats) -> Floats:
-        mu, sigma, deltas, shares = fit.candidate.unpack(parameters)
-        law = PreferenceLaw(float(mu), float(sigma), deltas, shares, fit.candidate.preference)
-        return np.atleast_1d(function(law))
+        return np.atleast_1d(function(fit.law_at(parameters)))
 
     estimate = value(fit.parameters)
     step = 1e-5
@@ -90,8 +88,9 @@ def share_interval(
     below: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """Percentile limits of `estimators.shares.reply_share` over draws of the working parameters (M, P)."""
-    told = belief_train, belief_deploy
-    drawn = reply_share(*fit.candidate.unpack(draws), *told, above, below, fit.candidate.preference)
+    candidate, told = fit.candidate, (belief_train, belief_deploy)
+    form = candidate.preference, candidate.ratio(draws)
+    drawn = reply_share(*candidate.unpack(draws), *told, above, below, *form)
     if np.all(np.isnan(fit.covariance)):
         return np.full(drawn.shape[1:], np.nan), np.full(drawn.shape[1:], np.nan)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -125,6 +124,8 @@ def summarise(
         (["sigma"], delta_method(fit, lambda law: law.sigma, "log", level)),
         ([f"delta{end}" for end in ends], delta_method(fit, _incentives, "plain", level)),
     ]
+    if fit.candidate.graded:
+        blocks.append((["ratio"], delta_method(fit, lambda law: law.ratio, "log", level)))
     if fit.candidate.varies:
         blocks.append((["omega"], delta_method(fit, _spread, "log", level)))
     if len(types) > 1:
