@@ -1,13 +1,14 @@
 """Models that were put the same prompts share what makes a prompt hard, and lend it to each other.
 
-Model m on prompt i at belief β_s:  logit p_mis = μ_m + a_m f_i + σ_m z_mi + β_s δ_m,  f_i, z_mi ~ N(0, 1),
-k_mis ~ Bin(n_mis, p_mis).  Given f_i the models are independent, so a prompt's likelihood is
-  L_i = ∫ φ(f) Π_m e^{δ_m b_mi} I_m(t_mi; μ_m + a_m f) df
-with I_m, t and b as in `estimators.structural_likelihood`.
+Model m on prompt i at belief β_s:  logit p_mis = μ_m + β_s δ_m + (1 + β_s (ρ_m − 1)) (a_m f_i + σ_m z_mi),
+f_i, z_mi ~ N(0, 1), k_mis ~ Bin(n_mis, p_mis).  Given f_i the models are independent, so a prompt's likelihood is
+  L_i = ∫ φ(f) Π_m P_m(k_mi | f) df,   P_m(k | f) the one-type likelihood of `estimators.structural_likelihood`
+with mean preference μ_m + a_m f and incentive δ_m + (ρ_m − 1) a_m f.
 
 In words: f_i is the prompts' common factor, the loading a_m says how much of a model's preference it explains, and
-σ_m is what is the model's own. Both integrals are done by quadrature, so this is the exact maximum-likelihood fit
-of the crossed random-effects model with one factor, where a Laplace approximation would be biased at ten samples.
+σ_m is what is the model's own; ρ_m is one unless incentives are graded by the preference. Both integrals are done by
+quadrature, so this is the exact maximum-likelihood fit of the crossed random-effects model with one factor, where a
+Laplace approximation would be biased at ten samples.
 
 A model that joins later takes the prompts' posterior P(f_i | the other models' counts) as its prior of f_i: one
 small fit, and before it has any data a forecast (`estimators.pooling`).
@@ -27,16 +28,18 @@ from scipy.stats import norm
 
 from estimators.count_cells import CountCells, count_cells
 from estimators.newton import EstimationWarning, Maximum, informed, maximise, observed_covariance
-from estimators.structural_fit import StructuralFit, fit_candidate
-from estimators.structural_likelihood import ONE, integrals, quadrature
+from estimators.structural_fit import StructuralFit, fit_all
+from estimators.structural_likelihood import GRADED, ONE, integrals, quadrature
 
 Floats = NDArray[np.float64]
-NAMES = ("mu", "loading", "log_sigma", "delta")
+NAMES = ("mu", "loading", "log_sigma", "delta", "log_ratio")
+_P = len(NAMES)
 # Equal steps of .4 over ±5.2: with ten models of ten samples the posterior of f has sd .3, and halving the step moves
 # the log-likelihood of the shipped counts by less than 1e-6.
 FACTOR = np.linspace(-5.2, 5.2, 27)
 LOG_PRIOR = norm.logpdf(FACTOR) + np.log(FACTOR[1] - FACTOR[0])
-_LOWER, _UPPER = np.array([-20.0, -12.0, np.log(0.005), -12.0]), np.array([20.0, 12.0, np.log(12.0), 12.0])
+_LOWER = np.array([-20.0, -12.0, np.log(0.005), -12.0, -3.0])
+_UPPER = np.array([20.0, 12.0, np.log(12.0), 12.0, 3.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +49,15 @@ class CrossedFit:
     Attributes
     ----------
     models : tuple of str
-    parameters : (M, 4)
-        mu, loading, log_sigma, delta.
-    covariance : (4M, 4M)
+    parameters : (M, 5)
+        mu, loading, log_sigma, delta, log_ratio.
+    covariance : (5M, 5M)
         Inverse observed information, models after one another; NaN for parameters at a bound.
     log_likelihood : float
         In nats, with the binomial coefficients; the prompts' prior of f is integrated out.
     separate : float
-        Log-likelihood of the models fitted apart; twice the difference, on M degrees of freedom, tests that nothing is
-        shared.
+        Log-likelihood of the same models fitted apart; twice the difference, on M degrees of freedom, tests that
+        nothing is shared.
     factor : (N, F)
         Posterior probabilities of the nodes `FACTOR` of f_i, in the order of the prompts.
     converged : bool
@@ -76,7 +79,7 @@ class CrossedFit:
         z = float(norm.ppf(0.5 + level / 2))
         rows = []
         for m, model in enumerate(self.models):
-            own = self.covariance[4 * m : 4 * m + 4, 4 * m : 4 * m + 4]
+            own = self.covariance[_P * m : _P * (m + 1), _P * m : _P * (m + 1)]
             se = np.sqrt(np.diag(own))
             for name, value, s in zip(NAMES, self.parameters[m], se, strict=True):
                 low, high = value - z * s, value + z * s
@@ -86,7 +89,7 @@ class CrossedFit:
                     )
                 else:
                     rows.append((model, name, value, s, low, high))
-            _, loading, log_sigma, _ = self.parameters[m]
+            _, loading, log_sigma, _, _ = self.parameters[m]
             # On the scale log(a²/σ²), whose slope is (2/a, −2).
             odds = np.log(loading**2) - 2 * log_sigma if loading else -np.inf
             slope = np.array([2 / loading, -2.0]) if loading else np.array([np.nan, np.nan])
@@ -96,7 +99,9 @@ class CrossedFit:
         return pd.DataFrame(rows, columns=["model", "parameter", "estimate", "se", "low", "high"])
 
 
-def fit_crossed(n: ArrayLike, k: ArrayLike, beliefs: ArrayLike, models: Sequence[str] = ()) -> CrossedFit:
+def fit_crossed(
+    n: ArrayLike, k: ArrayLike, beliefs: ArrayLike, models: Sequence[str] = (), *, graded: bool = False
+) -> CrossedFit:
     """Fit all models at once.
 
     Parameters
@@ -105,6 +110,8 @@ def fit_crossed(n: ArrayLike, k: ArrayLike, beliefs: ArrayLike, models: Sequence
         Samples and agreements of model m on prompt i in context s; n = 0 where it lacks the context or the prompt.
     beliefs : (S,)
     models : M names, optional
+    graded : bool
+        Whether incentives may be graded by the preference, ρ_m ≠ 1.
 
     Raises
     ------
@@ -132,17 +139,17 @@ def fit_crossed(n: ArrayLike, k: ArrayLike, beliefs: ArrayLike, models: Sequence
             f"got {n.shape} and {k.shape}"
         )
     parts = [count_cells(n[m], k[m], beliefs) for m in range(len(n))]
-    apart = [fit_candidate(part, ONE) for part in parts]
+    apart = [_apart(part, graded) for part in parts]
     prior = np.broadcast_to(LOG_PRIOR, (n.shape[1], len(FACTOR)))
     start = np.concatenate([_start(fit) for fit in apart])
-    found = _climb(start, parts, prior)
-    parameters = found.x.reshape(-1, 4)
+    found = _climb(start, parts, prior, graded)
+    parameters = found.x.reshape(-1, _P)
     sign = -1.0 if parameters[:, 1].sum() < 0 else 1.0  # f and −f are one model: most load on it positively
-    turn = np.tile([1.0, sign, 1.0, 1.0], len(n))
+    turn = np.tile([1.0, sign, 1.0, 1.0, 1.0], len(n))
     covariance, condition = observed_covariance(turn[:, None] * found.hessian * turn, informed(found))
     fit = CrossedFit(
         models=tuple(models) or tuple(f"model {m + 1}" for m in range(len(n))),
-        parameters=(turn * found.x).reshape(-1, 4),
+        parameters=(turn * found.x).reshape(-1, _P),
         covariance=covariance,
         log_likelihood=found.value + sum(part.log_coefficients for part in parts),
         separate=sum(each.log_likelihood for each in apart),
@@ -159,7 +166,7 @@ def fit_crossed(n: ArrayLike, k: ArrayLike, beliefs: ArrayLike, models: Sequence
 
 
 def factor_posterior(parameters: Floats, n: ArrayLike, k: ArrayLike, beliefs: ArrayLike) -> Floats:
-    """P(f_i = node | counts of models with known parameters (M, 4)), (N, F); the prior where n is zero."""
+    """P(f_i = node | counts of models with known parameters (M, 5)), (N, F); the prior where n is zero."""
     n, k = np.asarray(n), np.asarray(k)
     log_weight = np.broadcast_to(LOG_PRIOR, (n.shape[1], len(FACTOR))).copy()
     for m, own in enumerate(np.asarray(parameters, dtype=np.float64)):
@@ -169,15 +176,19 @@ def factor_posterior(parameters: Floats, n: ArrayLike, k: ArrayLike, beliefs: Ar
 
 
 def log_given_factor(own: Floats, part: CountCells) -> Floats:
-    """Log probability, (C, F), of a model's cells at each node of f, for its parameters (4,)."""
-    log_integral, _, _ = _at_nodes(own, part)
-    outside = own[3] * part.agreed_belief + part.log_coefficient_of_cell
-    return np.asarray(log_integral[:, part.totals[2]].T + outside[:, None])
+    """Log probability, (C, F), of a model's cells at each node of f, for its parameters (5,)."""
+    return np.asarray(_at_nodes(own, part, own[4] != 0)[0].T + part.log_coefficient_of_cell[:, None])
 
 
 def fit_on_known_prompts(
-    n: ArrayLike, k: ArrayLike, beliefs: ArrayLike, factor: Floats, start: Floats | None = None
-) -> tuple[Floats, Maximum]:
+    n: ArrayLike,
+    k: ArrayLike,
+    beliefs: ArrayLike,
+    factor: Floats,
+    *,
+    graded: bool = False,
+    start: Floats | None = None,
+) -> Maximum:
     """Fit one model on prompts whose factor other models have told.
 
     Parameters
@@ -186,91 +197,119 @@ def fit_on_known_prompts(
     beliefs : (S,)
     factor : (N, F)
         As from `factor_posterior`, rows in the order of `n`.
-    start : (4,), optional
+    graded : bool
+    start : (5,), optional
 
     Returns
     -------
-    parameters : (4,)
-        mu, loading, log_sigma, delta.
-    found : Maximum
-        Gradient and Hessian at it; the factor's uncertainty is integrated out, that of the other models'
-        parameters is not.
+    Maximum
+        Its x holds mu, loading, log_sigma, delta, log_ratio; its value lacks the binomial coefficients. The factor's
+        uncertainty is integrated out, that of the other models' parameters is not.
     """
     part = count_cells(n, k, beliefs)
     with np.errstate(divide="ignore"):
         prior = np.log(factor)
-    found = _climb(_start(fit_candidate(part, ONE)) if start is None else start, [part], prior)
-    return found.x, found
+    return _climb(_start(_apart(part, graded)) if start is None else start, [part], prior, graded)
+
+
+def _apart(part: CountCells, graded: bool) -> StructuralFit:
+    return fit_all(part, [GRADED] if graded else [ONE])["graded" if graded else "one"]
 
 
 def _start(apart: StructuralFit) -> Floats:
     """Half of the variance of a model fitted alone goes to the factor."""
-    mu, log_sigma, delta = apart.parameters
-    share = np.exp(log_sigma) * np.sqrt(0.5)
-    return np.array([mu, max(share, 0.1), np.log(max(share, 0.1)), delta])
+    mu, log_sigma, delta = apart.parameters[:3]
+    share = max(float(np.exp(log_sigma)) * np.sqrt(0.5), 0.1)
+    return np.array([mu, share, np.log(share), delta, float(np.log(apart.law.ratio))])
 
 
-def _climb(start: Floats, parts: Sequence[CountCells], prior: Floats) -> Maximum:
+def _climb(start: Floats, parts: Sequence[CountCells], prior: Floats, graded: bool) -> Maximum:
     def objective(x: Floats) -> tuple[float, Floats, Floats]:
-        return log_likelihood(x.reshape(-1, 4), parts, prior)
+        return log_likelihood(x.reshape(-1, _P), parts, prior, graded)
 
+    lower, upper = _LOWER.copy(), _UPPER.copy()
+    if not graded:
+        lower[4] = upper[4] = 0.0
     models = len(parts)
-    return maximise(objective, start, np.tile(_LOWER, models), np.tile(_UPPER, models), gain=1e-9)
+    return maximise(objective, start, np.tile(lower, models), np.tile(upper, models), gain=1e-9)
 
 
 def log_likelihood(
-    parameters: Floats, parts: Sequence[CountCells], prior: Floats
+    parameters: Floats, parts: Sequence[CountCells], prior: Floats, graded: bool
 ) -> tuple[float, Floats, Floats]:
-    """Log-likelihood without the binomial coefficients, its gradient (4M,) and Hessian (4M, 4M).
+    """Log-likelihood without the binomial coefficients, its gradient (5M,) and Hessian (5M, 5M).
 
     Parameters
     ----------
-    parameters : (M, 4)
+    parameters : (M, 5)
     parts : M count cells whose rows are the same prompts
     prior : (N, F)
         Log prior probabilities of the nodes of f_i.
+    graded : bool
+        If not, log_ratio is zero, derivatives by it are meaningless, and the rest is cheaper.
     """
-    size = 4 * len(parts)
+    size = _P * len(parts)
     joint = prior.copy()
     score = np.empty((*prior.shape, size))
-    curvatures = []
+    kept = []
     for m, (own, part) in enumerate(zip(parameters, parts, strict=True)):
-        log_integral, slope, curvature = _at_nodes(own, part)
-        total = part.totals[2][part.cell]
-        belief = part.agreed_belief[part.cell]
-        joint += log_integral[:, total].T + own[3] * belief[:, None]
-        # ∂(centre, σ, δ)/∂(μ, a, log σ, δ): the loading moves the centre by f.
-        part_score = slope[:, total].transpose(1, 0, 2)
-        sigma = np.exp(own[2])
-        score[..., 4 * m] = part_score[..., 0]
-        score[..., 4 * m + 1] = part_score[..., 0] * FACTOR
-        score[..., 4 * m + 2] = part_score[..., 1] * sigma
-        score[..., 4 * m + 3] = part_score[..., 2] + belief[:, None]
-        curvatures.append((total, curvature[..., :3, :3], sigma))
+        log_probability, slope, curvature, row = _at_nodes(own, part, graded)
+        natural, bend = _slopes(own)
+        joint += log_probability[:, part.cell].T
+        slope = slope[:, part.cell]  # (F, N, 4)
+        score[..., _P * m : _P * (m + 1)] = (slope @ natural).transpose(1, 0, 2)
+        kept.append((slope, curvature, natural, bend, row[part.cell]))
     mass = logsumexp(joint, axis=1)
     posterior = np.exp(joint - mass[:, None])
     mean_score = np.matmul(posterior[:, None, :], score)[:, 0]
     flat = score.reshape(-1, size)
     hessian = flat.T @ (flat * posterior.reshape(-1, 1)) - mean_score.T @ mean_score
-    for m, (total, curvature, sigma) in enumerate(curvatures):
-        weight = np.zeros((len(FACTOR), curvature.shape[1]))
-        np.add.at(weight.T, total, posterior)
-        at_node = np.matmul(weight[:, None, :], curvature.reshape(*weight.shape, 9)).reshape(-1, 3, 3)
-        natural = np.zeros((len(FACTOR), 3, 4))
-        natural[:, 0, 0] = natural[:, 2, 3] = 1.0
-        natural[:, 0, 1], natural[:, 1, 2] = FACTOR, sigma
-        block = slice(4 * m, 4 * m + 4)
+    for m, (slope, curvature, natural, bend, row) in enumerate(kept):
+        weight = np.stack([np.bincount(row, each, curvature.shape[1]) for each in posterior.T])  # (F, M)
+        at_node = np.matmul(weight[:, None, :], curvature.reshape(*weight.shape, 16)).reshape(-1, 4, 4)
+        block = slice(_P * m, _P * (m + 1))
         hessian[block, block] += (natural.transpose(0, 2, 1) @ at_node @ natural).sum(axis=0)
-        hessian[4 * m + 2, 4 * m + 2] += mean_score[:, 4 * m + 2].sum()  # σ is exponential in log σ
+        mean_slope = np.matmul(posterior.T[:, None, :], slope)[:, 0]  # (F, 4)
+        hessian[block, block] += np.tensordot(mean_slope, bend, axes=2)
     return float(mass.sum()), mean_score.sum(axis=0), hessian
 
 
-def _at_nodes(own: Floats, part: CountCells) -> tuple[Floats, Floats, Floats]:
-    """`integrals` at each node of f."""
-    mu, loading, log_sigma, delta = own
-    sigma, centres = float(np.exp(log_sigma)), mu + loading * FACTOR
-    shifts = np.add.outer(centres - mu, delta * part.design_beliefs)
-    nodes = quadrature(float(mu), sigma, shifts, float(part.design_n.sum(axis=1).max()))
-    design, agreed, _ = part.totals
-    rows = design, agreed, np.zeros(len(agreed))
-    return integrals(centres, sigma, np.full(len(FACTOR), delta), 0.0, part, rows, nodes)
+def _slopes(own: Floats) -> tuple[Floats, Floats]:
+    """First (F, 4, 5) and second (F, 4, 5, 5) derivatives of (centre, σ, incentive, κ) at each node of f."""
+    _, loading, log_sigma, _, log_ratio = own
+    sigma, ratio = np.exp(log_sigma), np.exp(log_ratio)
+    natural, bend = np.zeros((len(FACTOR), 4, _P)), np.zeros((len(FACTOR), 4, _P, _P))
+    natural[:, 0, 0] = natural[:, 2, 3] = 1.0
+    natural[:, 0, 1], natural[:, 2, 1] = FACTOR, FACTOR * (ratio - 1)
+    natural[:, 2, 4] = bend[:, 2, 4, 4] = FACTOR * loading * ratio
+    bend[:, 2, 1, 4] = bend[:, 2, 4, 1] = FACTOR * ratio
+    natural[:, 1, 2] = bend[:, 1, 2, 2] = sigma
+    natural[:, 3, 2] = bend[:, 3, 2, 2] = sigma * (ratio - 1)
+    natural[:, 3, 4] = bend[:, 3, 4, 4] = bend[:, 3, 2, 4] = bend[:, 3, 4, 2] = sigma * ratio
+    return natural, bend
+
+
+def _at_nodes(
+    own: Floats, part: CountCells, graded: bool
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+    """Log P (F, C) without coefficients, its slope (F, C, 4), curvature (F, M, 4, 4) and the row (C,) of each cell."""
+    mu, loading, log_sigma, delta, log_ratio = own
+    sigma, stretch = float(np.exp(log_sigma)), float(np.exp(log_ratio)) - 1.0
+    centres, deltas = mu + loading * FACTOR, delta + stretch * loading * FACTOR
+    shifts = (centres - mu)[:, None, None] + deltas[:, None, None] * part.design_beliefs
+    samples = float(part.design_n.sum(axis=1).max())
+    least, most = sorted((sigma, sigma * (1 + stretch)))
+    nodes = quadrature(float(mu), most, shifts, samples, narrow=least)
+    if graded:
+        design, agreed, row = part.design, part.agreed, np.arange(len(part.agreed))
+        belief = part.agreed_belief
+    else:
+        design, agreed, row = part.totals
+        belief = np.zeros(len(agreed))
+    log_integral, slope, curvature = integrals(
+        centres, sigma, deltas, sigma * stretch, part, (design, agreed, belief), nodes
+    )
+    slope = slope[:, row]
+    if not graded:
+        slope[:, :, 2] += part.agreed_belief
+    return log_integral[:, row] + np.outer(deltas, part.agreed_belief), slope, curvature, row
