@@ -281,8 +281,8 @@ INTRODUCTION = [
 ]
 NEW_MODEL = [
     "The law of parameters of the other nine models, partially pooled over families, and the prompts' factor from",
-    "their answers (`estimators.pooling`, `estimators.crossed`), against beta-binomials that know no prompt: of the nine",
-    "models' deploy counts, and of the new model's own ten prompts. Score: deploy counts of the prompts not seen,",
+    "their answers (`estimators.pooling`, `estimators.crossed`), against beta-binomials that know no prompt: of the",
+    "nine models' deploy counts, and of the new model's own ten prompts. Score: deploy counts of the prompts not seen,",
     "train count unknown.",
 ]
 

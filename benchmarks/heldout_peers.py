@@ -17,6 +17,7 @@ from scipy.stats import betabinom, binom
 from estimators.count_cells import count_cells
 from estimators.latent_class import LatentClasses
 from estimators.newton import EstimationWarning, maximise
+from estimators.npmle import Npmle
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,18 +80,12 @@ def logistic_regression(k: Ints) -> Floats:
 
 
 def npmle(k: Ints) -> Floats:
-    """Nonparametric law of the two rates on a grid by EM; 2 % of its mass spread evenly, or it excludes what it has not
-    seen."""
-    rates = np.linspace(0.005, 0.995, 41)
-    by_rate = binom.pmf(np.arange(SAMPLES + 1)[:, None], SAMPLES, rates)  # (11, G)
-    counted = np.zeros((SAMPLES + 1, SAMPLES + 1))
-    np.add.at(counted, (k[:, 0], k[:, 1]), 1.0 / len(k))
-    weights = np.full((41, 41), 1 / 41**2)
-    for _ in range(300):
-        fitted = by_rate @ weights @ by_rate.T
-        weights *= by_rate.T @ (counted / fitted) @ by_rate
-    weights = 0.98 * weights + 0.02 / 41**2
-    return np.log(by_rate @ weights @ by_rate.T)
+    """Nonparametric law of the two rates; 2 % uniform, or it excludes what it has not seen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EstimationWarning)
+        fit = Npmle().fit_cells(count_cells(np.full(k.shape, SAMPLES), k))
+    lattice = np.array([(a, b) for a in range(SAMPLES + 1) for b in range(SAMPLES + 1)])
+    return fit.log_probability(np.full(lattice.shape, SAMPLES), lattice, 0.02).reshape(SAMPLES + 1, -1)
 
 
 def bivariate_logit_normal(k: Ints) -> Floats:

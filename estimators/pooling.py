@@ -115,8 +115,8 @@ def pool(estimates: ArrayLike, ses: ArrayLike, families: Sequence[str]) -> Poole
         """Best linear prediction of m + deviation, given its covariance with y and its prior variance."""
         gain = to_known @ precision
         rest = 1.0 - gain @ one
-        spread = prior - gain @ to_known + rest**2 * mean_var
-        return float(mean + gain @ (y[known] - mean)), float(np.sqrt(max(spread, 0.0)))
+        spread = float(prior - gain @ to_known + rest**2 * mean_var)
+        return float(mean + gain @ (y[known] - mean)), max(spread, 0.0) ** 0.5
 
     both = tau_family**2 + tau_model**2
     itself = np.eye(len(y))[:, known]
