@@ -53,7 +53,7 @@ def latent_classes(k: Ints) -> Floats:
     """Beta-binomial classes, their number by BIC."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EstimationWarning)
-        fit = LatentClasses().fit_cells(count_cells(np.full(k.shape, SAMPLES), k))
+        fit = LatentClasses(bootstrap=0).fit_cells(count_cells(np.full(k.shape, SAMPLES), k))
     chosen = fit.fits_[fit.n_classes_]
     phi, counts = np.exp(chosen.parameters[-1]), np.arange(SAMPLES + 1)
     terms = betabinom.logpmf(

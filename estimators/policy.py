@@ -22,11 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
 from estimators.fracture import threshold
 from estimators.shares import (
-    LawCells,
     PreferenceLaw,
     agreement_rate,
     cells,
@@ -34,6 +32,7 @@ from estimators.shares import (
     faking_share,
     mirror_share,
 )
+from estimators.strategic_cells import strategic_cells
 from stackelberg.faking import Commitment, CuePolicy, FakingGame, FollowerType, LeaderCosts, belief, envelope
 
 if TYPE_CHECKING:
@@ -123,61 +122,6 @@ class Assumptions:
             [(name, value, MEANINGS[name]) for name, value in self.values().items()],
             columns=["assumption", "value", "meaning"],
         )
-
-
-def strategic_cells(law: PreferenceLaw, count: int = 64) -> LawCells:
-    """Cut a law into compliers, refusers and `count` strategic cells per incentive, for best replies.
-
-    All incentives share their thresholds, so that the discrete belief value equals the law's at each of them.
-
-    Parameters
-    ----------
-    law : PreferenceLaw
-    count : int
-
-    Returns
-    -------
-    LawCells
-        prior, preference, incentive, each (cells,); cells without probability are left out.
-
-    Examples
-    --------
-    >>> law = PreferenceLaw(mu=-1.0, sigma=1.0, deltas=np.array([2.0]), shares=np.array([1.0]))
-    >>> strategic_cells(law, count=2).preference.round(2)  # compliers, two cells up to 1 and 2, refusers
-    array([-0.53,  1.  ,  2.  ,  2.53])
-    """
-    preference = norm(-law.mu, max(law.sigma, 1e-12))  # v = -mu_i
-    thresholds = _shared_thresholds(law, preference, count)
-    parts = []
-    for delta, share in zip(law.deltas, law.shares, strict=True):
-        low, high = min(delta, 0.0), max(delta, 0.0)
-        edges = np.sort(np.concatenate([[low], delta * thresholds, [high]]))
-        edges[0], edges[-1] = low, high
-        prior = np.concatenate([[preference.cdf(low)], np.diff(preference.cdf(edges)), [preference.sf(high)]])
-        outer = _mean_below(law.mu, law.sigma, low), -_mean_below(-law.mu, law.sigma, -high)
-        value = np.concatenate([[outer[0]], edges[1:], [outer[1]]])
-        kept = prior > 1e-15
-        parts.append((share * prior[kept] / prior[kept].sum(), value[kept], np.full(kept.sum(), delta)))
-    return LawCells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def _shared_thresholds(law: PreferenceLaw, preference: Any, count: int) -> np.ndarray:
-    """Beliefs inside (0, 1) that cut each strategic incentive's preferences into equally likely parts."""
-    strategic = np.unique(law.deltas[law.deltas != 0])
-    each = max(1, count // max(1, len(strategic)))
-    inner = np.arange(1, each) / each
-    beliefs = []
-    for delta in strategic:
-        ends = np.sort(preference.cdf([0.0, delta]))
-        beliefs.append(preference.ppf(ends[0] + (ends[1] - ends[0]) * inner) / delta)
-    cuts = np.concatenate(beliefs) if beliefs else np.zeros(0)
-    return np.unique(cuts[(cuts > 0) & (cuts < 1)])
-
-
-def _mean_below(mu: float, sigma: float, limit: float) -> float:
-    """Mean of a preference v ~ N(-mu, sigma^2) below a limit."""
-    z = (limit + mu) / max(sigma, 1e-12)
-    return float(-mu - sigma * np.exp(norm.logpdf(z) - norm.logcdf(z)))
 
 
 def faking_game(
@@ -378,9 +322,8 @@ def _sampled_advice(
 def _drawn_laws(fit: StructuralPayoffs, draws: int) -> Iterator[PreferenceLaw]:
     if np.isnan(fit.covariance_).all():
         return
-    mu, sigma, deltas, shares = fit.fits_[fit.chosen_].candidate.unpack(fit.draws_[:draws])
-    for k in range(len(mu)):
-        yield PreferenceLaw(float(mu[k]), float(sigma[k]), deltas[k], shares[k])
+    for drawn in fit.draws_[:draws]:
+        yield fit.fits_[fit.chosen_].law_at(drawn)
 
 
 def _limits(samples: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

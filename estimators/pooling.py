@@ -82,7 +82,7 @@ def pool(estimates: ArrayLike, ses: ArrayLike, families: Sequence[str]) -> Poole
     --------
     >>> pooled = pool([1.0, 1.2, 0.8, 3.0, 3.3], [0.1, 0.1, 0.1, 0.1, 2.0], ["a", "a", "a", "b", "b"])
     >>> pooled.estimates.round(1)  # the last leans on its family
-    array([1. , 1.2, 0.8, 3. , 3. ])
+    array([1. , 1.2, 0.9, 3. , 3. ])
     """
     y, s = np.asarray(estimates, dtype=np.float64), np.asarray(ses, dtype=np.float64)
     known = np.isfinite(y) & np.isfinite(s)

@@ -61,6 +61,22 @@ def cell_means(preference: Preference, count: int) -> Floats:
     return np.asarray(count * (heights[:-1] - heights[1:]))
 
 
+def mean_below(preference: Preference, limit: float) -> float:
+    """Mean of the standardised law below a limit: −φ/Φ for the normal, −(√3/π) H(F)/F for the logistic.
+
+    Examples
+    --------
+    >>> round(mean_below("normal", 0.0), 4), round(mean_below("logistic", 0.0), 4)
+    (-0.7979, -0.7643)
+    """
+    if preference == "normal":
+        return float(-np.exp(norm.logpdf(limit) - norm.logcdf(limit)))
+    # H(F)/F = −log F − (1 − F) log(1 − F) / F, whose last part tends to (1 − F) as F does to zero.
+    x = limit / LOGISTIC_SCALE
+    odds = np.exp(-x)  # (1 − F) / F
+    return float(LOGISTIC_SCALE * (log_expit(x) + (odds * log_expit(-x) if x > -700 else -1.0)))
+
+
 def quadrature_reach(
     preference: Preference, mu: float, sigma: float, shifts: Floats, samples: float, narrow: float
 ) -> tuple[float, float]:

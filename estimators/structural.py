@@ -5,10 +5,11 @@ Model (the default of THEORY 2.5): prompt i at belief β_s has  η_is = μ_i + �
 k_is ~ Bin(n_is, p_is),  μ_i ~ N(μ, σ²),  δ_θ = λK_θ,  type θ drawn per prompt with share π_θ.
 
 In words: how willing the model is differs by prompt, and the belief that it is monitored adds an incentive.
-The incentive is one for all prompts, absent on some and present on others, or of two sizes; more than one
-only where BIC and a parametric bootstrap both ask for it. The beliefs are assumptions (what the model was
-told, taken at face value), as is λ = 1: payoffs are in logits. A share of prompts is called faked only
-where a bootstrap test rejects δ = 0, since with no incentive at all about half of all fits have δ̂ > 0.
+The incentive is one for all prompts, absent on some and present on others, of two sizes, or graded by the
+preference; more than one only where BIC and a parametric bootstrap both ask for it. The beliefs are
+assumptions (what the model was told, taken at face value), as is λ = 1: payoffs are in logits. A share of
+prompts is called faked only where a bootstrap test rejects δ = 0, since with no incentive at all about half
+of all fits have δ̂ > 0.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ class StructuralPayoffs:
     delta_one_type_ : float
         δ of the one-type fit, which needs no selection; its interval is in `summary`.
     p_value_delta_, p_value_types_ : float
-        Bootstrap tests of δ = 0 in the one-type fit, and of one δ against the candidate that BIC prefers
-        (NaN where BIC prefers one δ, or where nothing was tested).
+        Bootstrap tests of δ = 0 in the one-type fit, and of one δ against the candidate that was asked for or
+        that BIC prefers (NaN where that is one δ, or where nothing was tested).
     ratios_delta_, ratios_types_ : (bootstrap,)
         The simulated likelihood ratios behind them.
     verdict_ : str
@@ -254,11 +255,14 @@ class StructuralPayoffs:
         self.p_value_delta_, self.ratios_delta_ = test(self.fits_["no incentive"], one, 0)
         self.p_value_types_, self.ratios_types_ = np.nan, np.zeros(0)
         self.chosen_: str = self.incentives if self.incentives != "auto" else "one"
+        candidate = self.fits_[self.chosen_]
         if self.incentives == "auto":
             best = min((self.fits_[each.name] for each in CHOICES["auto"]), key=lambda fit: fit.bic)
             if best is not one:
                 self.p_value_types_, self.ratios_types_ = test(one, best, 1)
                 self.chosen_ = best.candidate.name if self.p_value_types_ <= 0.05 else "one"
+        elif candidate is not one:
+            self.p_value_types_, self.ratios_types_ = test(one, candidate, 1)
         deltas = self.fits_[self.chosen_].law.deltas
         if not self.bootstrap:
             self.verdict_ = "not tested"

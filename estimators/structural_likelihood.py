@@ -38,7 +38,7 @@ Nodes = tuple[Floats, Floats]
 # nodes put the log-likelihood off by 2.1 and μ by −.16. (Trefethen & Weideman 2014, SIAM Review 56:385, on
 # why equal steps converge geometrically.)
 _STEP, _POLE_STEP, _LOGISTIC_STEP = 0.65, 0.55, 0.4
-# For an incentive that varies: 41 equal steps of .25 over ±5 sd, good to 1e-6 per prompt while ω²N < 80.
+# For an incentive that varies: 41 equal steps of .25 over ±5 sd, good to 5e-6 per prompt while ω²N < 80.
 _SPREAD = np.linspace(-5.0, 5.0, 41)
 _SPREAD_WEIGHTS = np.exp(-0.5 * _SPREAD**2) / np.exp(-0.5 * _SPREAD**2).sum()
 
