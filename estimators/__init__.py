@@ -15,6 +15,7 @@ from estimators.compare import compare
 from estimators.decision import Decision, decide, faking_share_under, value_of_arm
 from estimators.diagnostics import Diagnostics, diagnose, require_prompt_level
 from estimators.discordant import discordant_test
+from estimators.crossed import CrossedFit, fit_crossed
 from estimators.fracture import fracture, fracture_average, fracture_curve, threshold
 from estimators.fracture_bounds import sharp_bounds
 from estimators.gap import compliance_gap, published_gaps
@@ -30,6 +31,7 @@ from estimators.planning import law_bound, plan, plan_gap
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
 from estimators.posterior import Posterior
 from estimators.readers import read_observations
+from estimators.pooling import pool
 from estimators.shares import PreferenceLaw
 from estimators.simulate import Design, Estimate, Recoverable, Recovery, Refit, cramer_rao, recover
 from estimators.structural import StructuralPayoffs
@@ -40,6 +42,7 @@ __all__ = [
     "Assumptions",
     "ClassLaw",
     "CommitmentChoice",
+    "CrossedFit",
     "Decision",
     "Design",
     "Diagnostics",
@@ -69,6 +72,7 @@ __all__ = [
     "discordant_test",
     "faking_game",
     "faking_share_under",
+    "fit_crossed",
     "fracture",
     "fracture_average",
     "fracture_curve",
@@ -77,6 +81,7 @@ __all__ = [
     "plan",
     "plan_gap",
     "policy_plane",
+    "pool",
     "published_gaps",
     "read_observations",
     "recommend",

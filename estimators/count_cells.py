@@ -10,7 +10,7 @@ context that a prompt lacks has n = 0, a factor of one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class CountCells:
     design_n, design_beliefs : (D, S)
         Distinct numbers of samples and beliefs.
     cell : (N,) of int
-        Cell of each row that was collected.
+        Cell of each row that `count_cells` collected; empty where cells were made otherwise.
     """
 
     n: Ints
@@ -50,7 +50,7 @@ class CountCells:
     design: Ints
     design_n: Floats
     design_beliefs: Floats
-    cell: Ints
+    cell: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @cached_property
     def prompts(self) -> float:

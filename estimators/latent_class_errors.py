@@ -73,7 +73,6 @@ def expected_cells(parameters: Floats, cells: CountCells, classes: int) -> Count
         design=shapes.design[each],
         design_n=shapes.design_n,
         design_beliefs=shapes.design_beliefs,
-        cell=np.arange(len(each)),
     )
     coefficients = gammaln(every.n + 1) - gammaln(every.k + 1) - gammaln(every.n - every.k + 1)
     log_probability = cell_terms(parameters, every, classes).log_cell + coefficients.sum(axis=1)
