@@ -12,10 +12,10 @@ from estimators import checkpoints, datasets
 from estimators.choice import CommitmentChoice
 from estimators.choice_identification import IdentificationError
 from estimators.compare import compare
+from estimators.crossed import CrossedFit, fit_crossed
 from estimators.decision import Decision, decide, faking_share_under, value_of_arm
 from estimators.diagnostics import Diagnostics, diagnose, require_prompt_level
 from estimators.discordant import discordant_test
-from estimators.crossed import CrossedFit, fit_crossed
 from estimators.fracture import fracture, fracture_average, fracture_curve, threshold
 from estimators.fracture_bounds import sharp_bounds
 from estimators.gap import compliance_gap, published_gaps
@@ -29,9 +29,9 @@ from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Obse
 from estimators.payoff_bounds import PayoffBounds
 from estimators.planning import law_bound, plan, plan_gap
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
+from estimators.pooling import pool
 from estimators.posterior import Posterior
 from estimators.readers import read_observations
-from estimators.pooling import pool
 from estimators.shares import PreferenceLaw
 from estimators.simulate import Design, Estimate, Recoverable, Recovery, Refit, cramer_rao, recover
 from estimators.structural import StructuralPayoffs

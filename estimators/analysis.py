@@ -32,6 +32,7 @@ from estimators.policy import (
     solver_check,
     strategic_cells,
 )
+from estimators.preference import distribution
 from estimators.shares import PreferenceLaw
 from estimators.structural import StructuralPayoffs
 
@@ -340,7 +341,8 @@ def _law(law: PreferenceLaw) -> pd.DataFrame:
 def _curves(fit: StructuralPayoffs) -> pd.DataFrame:
     """The model's (deploy, train) rates at quantiles of the preference, one curve per incentive."""
     law, train, deploy = fit.law_, fit.beliefs["train"], fit.beliefs["deploy"]
-    preference = law.mu + law.sigma * norm.ppf(_CURVE)
+    spread = law.sigma * distribution(law.preference).ppf(_CURVE)
+    preference, graded = law.mu + spread, (law.ratio - 1) * spread
     return pd.concat(
         [
             pd.DataFrame(
@@ -348,8 +350,8 @@ def _curves(fit: StructuralPayoffs) -> pd.DataFrame:
                     "incentive": delta,
                     "share": share,
                     "quantile": _CURVE,
-                    "deploy_rate": expit(preference + deploy * delta),
-                    "train_rate": expit(preference + train * delta),
+                    "deploy_rate": expit(preference + deploy * (delta + graded)),
+                    "train_rate": expit(preference + train * (delta + graded)),
                 }
             )
             for delta, share in zip(law.deltas, law.shares, strict=True)

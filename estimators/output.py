@@ -265,8 +265,8 @@ def _estimates(analysis: Analysis, parameter: str) -> pd.DataFrame:
 def _incentives(analysis: Analysis) -> str:
     lines = [
         "Incentive to agree where monitored (delta of the one-type fit, in logits), p of",
-        "delta = 0, incentives chosen; number of latent classes and share of their faker",
-        "class where selection supports one",
+        "delta = 0, incentives chosen (grad: graded by the preference); number of latent",
+        "classes and share of their faker class where selection supports one",
         f"{'':{_LABEL}}delta                p     types, classes, faker class",
     ]
     for (label, delta), (_, chosen), (_, classes) in zip(
@@ -275,7 +275,7 @@ def _incentives(analysis: Analysis) -> str:
         _rows(analysis, analysis.class_selection),
         strict=True,
     ):
-        kinds = {"one": "one", "zero-and-one": "0+1", "two": "two"}[chosen["incentives"]]
+        kinds = {"zero-and-one": "0+1", "graded": "grad"}.get(chosen["incentives"], chosen["incentives"])
         faker = classes["faker_share"]
         share = (
             "-"
