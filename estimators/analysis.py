@@ -335,7 +335,8 @@ def _prompt_rates(obs: Observations) -> pd.DataFrame:
 
 
 def _law(law: PreferenceLaw) -> pd.DataFrame:
-    return pd.DataFrame({"mu": law.mu, "sigma": law.sigma, "incentive": law.deltas, "share": law.shares})
+    told = {"mu": law.mu, "sigma": law.sigma, "incentive": law.deltas, "share": law.shares}
+    return pd.DataFrame(told | {"preference": law.preference, "ratio": law.ratio})
 
 
 def _curves(fit: StructuralPayoffs) -> pd.DataFrame:

@@ -111,9 +111,7 @@ def law_draws(
     if np.isnan(fit.covariance_).all():
         raise ValueError(f"the fit has no standard errors, so its draws say nothing: {fit.message_}")
     chosen = fit.fits_[fit.chosen_]
-    # A fit that makes its own laws knows more of them than the four numbers of a candidate.
-    law = getattr(chosen, "law_at", None) or _law(chosen.candidate.unpack)
-    return _of_laws(_spaced(fit.draws_, draws), fit.parameters_, law, follower, count)
+    return _of_laws(_spaced(fit.draws_, draws), fit.parameters_, chosen.law_at, follower, count)
 
 
 def _law(unpack: Unpack) -> Callable[[Floats], PreferenceLaw]:
@@ -148,15 +146,20 @@ def _of_laws(
         k = np.arange(samples + 1)
         rows = []
         for each in laws:
-            if getattr(each, "ratio", 1.0) != 1.0 or getattr(each, "preference", "normal") != "normal":
-                raise ValueError(
-                    "the value of an arm covers normal preferences that no incentive grades; fit such a law"
-                )
             shifts = np.multiply.outer(each.deltas, beliefs)
-            z, log_weights = quadrature(each.mu, max(each.sigma, 1e-3), shifts, samples * len(beliefs))
+            spread = max(each.sigma, 1e-3) * (1 + beliefs * (each.ratio - 1))  # by belief
+            ends = max(each.sigma, 1e-3) * np.array([1.0, each.ratio])
+            z, log_weights = quadrature(
+                each.mu,
+                ends.max(),
+                shifts,
+                samples * len(beliefs),
+                preference=each.preference,
+                narrow=ends.min(),
+            )
             total: Floats = np.zeros((samples + 1) ** len(beliefs))
             for share, shift in zip(each.shares, shifts):
-                p = expit(each.mu + each.sigma * z + shift[:, None])  # (S, Q)
+                p = expit(each.mu + np.outer(spread, z) + shift[:, None])  # (S, Q)
                 joint = np.exp(log_weights)[None, :]
                 for s in range(len(beliefs)):
                     joint = (joint[:, None, :] * binom.pmf(k[:, None], samples, p[s])[None]).reshape(

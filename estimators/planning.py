@@ -12,6 +12,7 @@ spread between prompts, so beyond few samples only prompts help; the table shows
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from estimators.gap import check_level
 from estimators.latent_class_law import ClassLaw
 from estimators.shares import PreferenceLaw, agreement_rate, faking_share, simulate_agreed
 from estimators.simulate import Design, cramer_rao
-from estimators.structural_likelihood import ONE, TWO, log_likelihood, quadrature
+from estimators.structural_likelihood import GRADED, ONE, TWO, log_likelihood, quadrature
 
 Floats = NDArray[np.float64]
 Bound = Callable[[Design], Mapping[str, float]]
@@ -160,20 +161,26 @@ def law_bound(law: PreferenceLaw, beliefs: tuple[float, float] = (1.0, 0.0)) -> 
     {'mu': 0.264, 'sigma': 0.209, 'delta': 0.162, 'gap': 0.022, 'faking_share': 0.03}
     """
     types = len(law.deltas)
-    if types > 2 or law.sigma == 0:
-        raise ValueError("planning covers one or two incentives and preferences that vary; state such a law")
-    form = ONE if types == 1 else TWO
+    graded = law.ratio != 1
+    if types > 2 or law.sigma == 0 or (graded and types > 1):
+        raise ValueError(
+            "planning covers one or two incentives, a graded one, and preferences that vary; state such a law"
+        )
+    form = replace(GRADED if graded else (ONE, TWO)[types - 1], preference=law.preference)
     odds = np.log(law.shares[1:] / law.shares[0])
-    working = np.concatenate([[law.mu, np.log(law.sigma)], law.deltas, odds])
+    last = [np.log(law.ratio)] if graded else []
+    working = np.concatenate([[law.mu, np.log(law.sigma)], law.deltas, odds, last])
     ends = [f"_{j + 1}" for j in range(types)] if types > 1 else [""]
     shares = [f"share{end}" for end in ends] * (types > 1)
-    names = ["mu", "sigma", *(f"delta{end}" for end in ends), *shares, "gap", "faking_share"]
+    names = ["mu", "sigma", *(f"delta{end}" for end in ends), *shares, *(["ratio"] if graded else [])]
+    names += ["gap", "faking_share"]
 
     def report(x: Floats) -> Floats:
         mu, sigma, deltas, parts = form.unpack(x)
-        drawn = PreferenceLaw(float(mu), float(sigma), deltas, parts)
+        ratio = float(form.ratio(x))
+        drawn = PreferenceLaw(float(mu), float(sigma), deltas, parts, form.preference, ratio)
         rates = agreement_rate(drawn, np.array(beliefs))
-        own = parts if types > 1 else np.zeros(0)
+        own = parts if types > 1 else np.full(int(graded), ratio)
         return np.array(
             [drawn.mu, drawn.sigma, *deltas, *own, rates[0] - rates[1], float(faking_share(drawn, *beliefs))]
         )
@@ -194,9 +201,12 @@ def _spread(law: PreferenceLaw | ClassLaw, beliefs: tuple[float, float]) -> tupl
         weight, rates = np.array(law.shares), law.rates
         scatter = rates * (1 - rates) / (law.phi + 1)  # of a prompt's own rate around its class's
     else:
-        z, log_weights = quadrature(law.mu, max(law.sigma, 1e-3), np.append(law.deltas, 0.0), 1.0)
-        eta = law.mu + law.sigma * z
-        rates = np.concatenate([expit(eta[:, None] + np.array(beliefs) * delta) for delta in law.deltas])
+        widest = max(law.sigma, 1e-3) * max(1.0, law.ratio)
+        shifts = np.append(law.deltas, 0.0)
+        z, log_weights = quadrature(law.mu, widest, shifts, 1.0, preference=law.preference)
+        told = np.array(beliefs)
+        eta = law.mu + np.outer(z, law.sigma * (1 + told * (law.ratio - 1)))
+        rates = np.concatenate([expit(eta + told * delta) for delta in law.deltas])
         weight = np.concatenate([share * np.exp(log_weights) for share in law.shares])
         weight, scatter = weight / weight.sum(), np.zeros_like(rates)
     difference = rates[:, 0] - rates[:, 1]

@@ -240,3 +240,20 @@ class TestEstimator:
         assert ZERO_AND_ONE.parameter_names == ("mu", "log_sigma", "delta_2", "log_odds_share_2")
         with pytest.raises(ValueError, match="preference"):
             StructuralPayoffs(preference="cauchy").fit_cells(count_cells([[3, 3]], [[1, 1]]))
+
+
+def test_draws_and_plans_of_a_graded_fit_keep_its_ratio():
+    from estimators.law_draws import law_draws
+    from estimators.planning import law_bound
+    from estimators.simulate import Design
+
+    law = PreferenceLaw(-1.0, 1.5, [1.5], [1.0], "normal", 2.0)
+    fit = StructuralPayoffs(incentives="graded", bootstrap=0).fit_cells(simulated(law, 5, prompts=300))
+    laws = law_draws(fit, draws=3, follower="logit")
+    beliefs = np.array([1.0, 0.0])
+    outcomes = np.exp(laws.log_outcomes(beliefs, 2)).reshape(3, 3, 3)
+    np.testing.assert_allclose(outcomes.sum(axis=(1, 2)), 1, atol=1e-6)
+    drawn = fit.fits_["graded"].law_at(fit.draws_[0])
+    np.testing.assert_allclose(outcomes[0].sum(axis=1) @ [0, 0.5, 1], agreement_rate(drawn, 1.0), atol=1e-6)
+    bound = law_bound(law)(Design.regular(300, 10))
+    assert bound["ratio"] == pytest.approx(fit.summary.set_index("parameter").loc["ratio", "se"], rel=0.4)
