@@ -16,6 +16,7 @@ from stackelberg.equilibrium import SolveError
 from stackelberg.files import equilibrium_record, read_game
 from stackelberg.game import GameError
 from stackelberg.solve import METHODS, solve
+from stackelberg.sweep import command as sweep_command
 
 if TYPE_CHECKING:
     from estimators import Assumptions, Observations
@@ -61,6 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--time-limit", type=float, metavar="SECONDS")
     one.add_argument("--json", action="store_true", help="print the record of schemas/equilibrium.json")
     one.set_defaults(run=_solve)
+
+    many = commands.add_parser(
+        "sweep",
+        help="vary named numbers of a game, one row per point",
+        epilog=sweep_command.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sweep_command.add_arguments(many)
 
     counts = commands.add_parser(
         "analyze",

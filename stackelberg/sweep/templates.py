@@ -45,7 +45,7 @@ def template_values(template: FakingGame | BayesianStackelbergGame) -> dict[str,
     for name, (group, place) in number_places(template).items():
         if name == "informativeness":
             train = numbers[group][0]
-            if np.allclose(train, train[::-1, ::-1], rtol=0, atol=1e-15):
+            if train[0, 0] >= 0.5 and np.allclose(train, train[::-1, ::-1], rtol=0, atol=1e-15):
                 values[name] = float(2 * train[0, 0] - 1)
             continue
         own = np.unique(numbers[group][0][place])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import stackelberg as sb
-from benchmarks import batch, large, measure, methods, report, solvers
+from benchmarks import batch, large, measure, methods, report, solvers, sweeps
 from benchmarks.instances import Size, instance
 
 SMALL = Size("uniform", 3, 3, 2)
@@ -107,6 +107,8 @@ def test_the_commands_run(tmp_path, capsys):
     assert all(math.isfinite(r["seconds"]) for r in measure.read(records))
     batch.main(["--smoke", "--page", str(tmp_path / "batch.md")])
     assert "games/s" in (tmp_path / "batch.md").read_text()
+    sweeps.main(["--smoke", "--page", str(tmp_path / "sweeps.md")])
+    assert "| designed cues | 512 |" in (tmp_path / "sweeps.md").read_text()
     records = tmp_path / "large.jsonl"
     large.main(["--smoke", "--records", str(records), "--page", str(tmp_path / "large.md")])
     assert "| 2, 2 |" in (tmp_path / "large.md").read_text()
