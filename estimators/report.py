@@ -41,6 +41,7 @@ def report_html(analysis: Analysis, record: Mapping[str, Any], figures: Mapping[
                 label=label,
                 mu=float(law["mu"].iloc[0]),
                 sigma=float(law["sigma"].iloc[0]),
+                ratio=float(law["ratio"].iloc[0]),
                 incentives=law["incentive"].tolist(),
                 incentive_shares=law["share"].tolist(),
                 preferences=cells["preference"].tolist(),

@@ -23,11 +23,14 @@ function beliefs(q, iota) {
   const of = (on, off) => (q * on + (1 - q) * off === 0 ? null : q * on / (q * on + (1 - q) * off));
   return { train: of(high, low), deploy: of(low, high) };
 }
+function spreadAt(group, belief) { // of logits over prompts
+  return Math.max(group.sigma, 1e-12) * (1 + belief * (group.ratio - 1));
+}
 function fakingShare(group, train, deploy) {
   let total = 0;
   group.incentives.forEach((delta, k) => { // mu + train*delta > 0 > mu + deploy*delta
-    const low = -train * delta, high = -deploy * delta, spread = Math.max(group.sigma, 1e-12);
-    total += group.incentive_shares[k] * Math.max(0, normal((high - group.mu) / spread) - normal((low - group.mu) / spread));
+    const low = (-train * delta - group.mu) / spreadAt(group, train), high = (-deploy * delta - group.mu) / spreadAt(group, deploy);
+    total += group.incentive_shares[k] * Math.max(0, normal(high) - normal(low));
   });
   return total;
 }
@@ -36,7 +39,7 @@ function rate(group, belief) { // mean of the logit reply over prompts: trapezoi
   let total = 0;
   for (let i = 0; i <= steps; i++) {
     const z = -8.5 + i * width, weight = Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI) * width;
-    group.incentives.forEach((delta, k) => { total += group.incentive_shares[k] * weight * logistic(group.mu + group.sigma * z + belief * delta); });
+    group.incentives.forEach((delta, k) => { total += group.incentive_shares[k] * weight * logistic(group.mu + spreadAt(group, belief) * z + belief * delta); });
   }
   return total;
 }

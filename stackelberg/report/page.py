@@ -19,6 +19,8 @@ class Group:
     label : str
     mu, sigma : float
         Mean and spread over prompts of the logit of agreeing at belief 0.
+    ratio : float
+        Spread at belief 1 over that at belief 0; one unless the incentive is graded by the preference.
     incentives, incentive_shares : list of float, shape (incentives,)
         Incentives in logits, and their shares.
     preferences, cell_incentives, priors : list of float, shape (cells,)
@@ -30,6 +32,7 @@ class Group:
     label: str
     mu: float
     sigma: float
+    ratio: float
     incentives: Sequence[float]
     incentive_shares: Sequence[float]
     preferences: Sequence[float]

@@ -111,7 +111,12 @@ def test_the_controls_compute_what_python_computes(opened, analysed, group, q, i
     label = analysis.gaps["model"].iloc[group]
     rows = analysis.law[analysis.law["model"] == label]
     law = PreferenceLaw(
-        rows["mu"].iloc[0], rows["sigma"].iloc[0], rows["incentive"].to_numpy(), rows["share"].to_numpy()
+        rows["mu"].iloc[0],
+        rows["sigma"].iloc[0],
+        rows["incentive"].to_numpy(),
+        rows["share"].to_numpy(),
+        rows["preference"].iloc[0],
+        rows["ratio"].iloc[0],
     )
     predicted = policy_plane(law, [q], [iota]).iloc[0]
     for name, column in (
