@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from estimators.evaluation.arms import CONDITIONS
@@ -173,5 +174,10 @@ def test_inspects_own_command_runs_the_shipped_prompts(llama, tmp_path):
     assert counts == cells
     assert set(observations.frame["axis"]) == {"safety", "harmlessness", "helpfulness"}
     assert main(["analyze", str(folder), "-o", str(tmp_path / "result"), "--bootstrap", "19"]) == 0
-    results = json.loads((tmp_path / "result" / "results.json").read_text())
-    assert "no-cue" in json.dumps(results["notes"])
+    result = tmp_path / "result"
+    assert "no-cue" in (result / "notes.csv").read_text()
+    found = pd.read_csv(result / "selection.csv")
+    pairs = found[found["arm"] != "all"]
+    assert set(pairs["arm"]) == {c.arm for c in CONDITIONS} - {"no-cue"}
+    quiet = pairs.loc[pairs["p_value_delta"] > 0.05, "verdict"]
+    assert (quiet == "no incentive detected").all()
