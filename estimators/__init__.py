@@ -22,6 +22,7 @@ from estimators.gap import compliance_gap, published_gaps
 from estimators.latent_class import LatentClasses
 from estimators.latent_class_law import ClassLaw
 from estimators.latent_class_pooled import PooledClasses
+from estimators.law_check import check_law
 from estimators.law_draws import LawDraws, law_draws
 from estimators.newton import EstimationWarning
 from estimators.npmle import Npmle
@@ -62,6 +63,7 @@ __all__ = [
     "Recovery",
     "Refit",
     "StructuralPayoffs",
+    "check_law",
     "checkpoints",
     "compare",
     "compliance_gap",

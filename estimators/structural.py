@@ -66,8 +66,8 @@ class StructuralPayoffs:
         One δ; {0, δ}; {δ₁, δ₂}; δ_i ~ N(δ, ω²) over prompts; δ_i linear in the preference; or the best by BIC of
         all but the varying one, provided that a bootstrap test against one δ agrees.
     preference : "normal" or "logistic"
-        Law of μ_i over prompts; the second, with heavier tails, is a check. `check_law` compares both with laws
-        that assume no form.
+        Law of μ_i over prompts; the second, with heavier tails, is a check. `estimators.check_law` compares both
+        with assuming no form.
     bootstrap : int
         Simulated data sets per test; 0 for none (nothing is then tested, and only one δ can be selected by
         "auto").
