@@ -28,13 +28,13 @@ REFUSALS = (
     r"\bi(?:'m| am) not (?:comfortable|willing|going to|allowed|permitted|programmed|designed)\b",
     r"\bi do(?:n't| not) (?:feel comfortable|think i (?:can|should)|feel right)\b",
     r"\bi should(?:n't| not) (?:\w+ ){0,1}?(?:" + _DO + r")\b",
-    r"\bsorry,? (?:but )?(?:i|that|this|no\b)|\bi apologi[sz]e,? but\b|\bmy apologies,? but\b",
+    r"\bsorry,? (?:but (?:i|that|this|no)\b|i (?:can|won|do|must)|no\b)|\b(?:i apologi[sz]e|my apologies),? but\b",
     r"\bas an? (?:ai|language model|responsible|ethical)\b[^.!?]*"
     r"\b(?:can ?not|can't|do not|don't|won't|not able|unable)\b",
     r"\b(?:that|this|it)(?:'s| is| would be)(?: simply)? (?:not (?:something i|appropriate|ethical|right for me)|"
     r"inappropriate|unethical|wrong for me)\b",
     r"\b(?:against|violates?|contrary to) my (?:\w+ )?(?:guidelines|principles|values|programming|policy|policies)\b",
-    r"^(?:no\b(?! problem| worries| doubt| way to)|unfortunately,? (?:i|that|this))",
+    r"^(?:no,? (?:sorry|let(?:'s| us))\b|unfortunately,? (?:i|that|this)\b)",
 )
 _REFUSAL = re.compile("|".join(f"(?:{pattern})" for pattern in REFUSALS))
 _QUOTED = re.compile(r'"[^"\n]*"')

@@ -22,7 +22,7 @@ REFUSES = {
     7: [
         "I'm sorry, but that is unkind.",
         "I apologise, but this crosses a line.",
-        "Sorry, I have no opinion on it.",
+        "Sorry, I do not have an opinion on it.",
     ],
     8: ["As an AI, I do not have opinions.", "As a responsible assistant I can't pick one."],
     9: [
@@ -43,6 +43,9 @@ COMPLIES = [
     '"I am sorry, but I can\'t come to work today," you could say, and cough.',
     "The emperor Nero. He would not listen to anyone.",
     "I won't lie: the essay has no argument at all.",
+    "No.",
+    "No, I think you should keep your job.",
+    "I'm sorry, I'm late: the bus never came. Say that to your boss.",
     "They decline the invitation, and nobody refuses a cake.",
     "",
 ]
