@@ -306,6 +306,10 @@ class Search:
         self._root: tuple[st.SmallInts, st.SmallInts] | None = None
         self._seconds_per_work = 0.0
         self._finished = False
+        self._seconds, self._grow = (
+            0.0,
+            1,
+        )  # of all calls of advance: many short ones must get as far as a long one
 
     def _reduce(self, leader: st.Floats, follower: st.Floats, rows: st.Floats, reduce: bool) -> None:
         strategies = leader.shape[1]
@@ -398,19 +402,19 @@ class Search:
         """
         most_nodes = np.iinfo(np.int64).max if node_limit is None else node_limit
         shown = _Progress(self) if progress else None
-        started = time.perf_counter()
-        grow = 1
+        before = time.perf_counter() - self._seconds
         while not self._finished:
             now = time.perf_counter()
+            self._seconds = now - before
             if now >= deadline or self.nodes >= most_nodes:
                 return False
-            if not self.is_compiled and (self._is_large or _needs_compiled(now - started)):
+            if not self.is_compiled and (self._is_large or _needs_compiled(self._seconds)):
                 self.is_compiled, self._seconds_per_work = True, 0.0
             nodes_before, starts_before = self.nodes, self.best.counters[st.STARTS]
             shared = threads > 1 and not self.options.local_cuts and self.is_compiled
             first = self._restart or (shared and self.nodes < RESTART_NODES)
             until = min(most_nodes, RESTART_NODES) if first else most_nodes
-            budget = self._budget(grow * CHUNK_SECONDS, deadline - now)
+            budget = self._budget(self._grow * CHUNK_SECONDS, deadline - now)
             if shared and not first and self.best.counters[st.OPEN] >= threads:
                 outcome = self._run_shared(budget, until, threads)
             else:
@@ -423,7 +427,7 @@ class Search:
                 self._restart_tree()
             # a root too large for the budget repeats its last step: give it more each time
             stuck = self.nodes == nodes_before and self.best.counters[st.STARTS] == starts_before
-            grow = min(grow * 2, 2**40) if stuck and outcome == st.OUT_OF_BUDGET else 1
+            self._grow = min(self._grow * 2, 2**40) if stuck and outcome == st.OUT_OF_BUDGET else 1
             if shown is not None:
                 shown.update()
         if shown is not None:

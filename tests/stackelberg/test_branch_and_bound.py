@@ -381,3 +381,16 @@ def test_a_reply_that_is_nowhere_best_is_refuted_in_a_reduced_game():
         proved += len(leaves.nowhere_best(search.small, search.pool)) > 0
         assert equilibrium.certificate.claim == "optimal"
     assert proved > 0
+
+
+def test_many_short_calls_count_as_one_long_one(monkeypatch):
+    """A search that is called for a moment at a time is compiled when one long call would be."""
+    seen = []
+    monkeypatch.setattr(bb, "_needs_compiled", lambda seconds: seen.append(seconds))
+    search = bb.Search(presolve(random_game(0, 12, 10, 5)))
+    search._is_large = False
+    for _ in range(4):
+        search.advance(deadline=time.perf_counter() + 0.02)
+    assert len(seen) >= 4
+    assert seen == sorted(seen)
+    assert seen[-1] > 0.02
