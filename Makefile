@@ -6,13 +6,14 @@ export PYTHON
 PY := $(VENV)/bin/python
 DEMO ?= demo-output
 
-.PHONY: demo test fast lint bench notebooks clean help
+.PHONY: demo test fast lint bench notebooks docs clean help
 
 help:
 	@echo "make demo       analyse the shipped counts; figures and tables go to $(DEMO)"
 	@echo "make test       the whole suite        make fast   the suite without slow tests"
 	@echo "make lint       ruff and mypy          make clean  remove the environment"
 	@echo "make bench      our methods against their peers on a handful of games; docs/benchmarks has the rest"
+	@echo "make docs       the documentation site, in build/site; open build/site/index.html"
 	@echo "make notebooks  run the notebooks and keep their outputs"
 
 $(PY):
@@ -57,6 +58,10 @@ bench: $(VENV)/.installed $(VENV)/.installed-bench
 notebooks: $(VENV)/.installed $(VENV)/.installed-test
 	$(PY) -m jupytext --to ipynb notebooks/*.py
 	$(VENV)/bin/jupyter-execute --inplace notebooks/*.ipynb
+
+# The site, where any warning is an error.  The variable silences a notice of the theme's about its own future.
+docs: $(VENV)/.installed $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) $(DEMO)
