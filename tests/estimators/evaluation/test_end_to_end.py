@@ -163,8 +163,8 @@ def test_inspects_own_command_runs_the_shipped_prompts(llama, tmp_path):
     folder = tmp_path / "logs"
     tool = Path(sys.executable).with_name("inspect")
     run = [str(tool), "eval", "stackelberg/alignment_faking", "-T", "limit=12", "--epochs", "2"]
-    with embedded_model() as name:
-        run += ["--model", name, "--max-tokens", "24", "--max-connections", "4", "--log-dir", str(folder)]
+    with embedded_model(threads=1) as name:  # two threads wait for each other beside another worker
+        run += ["--model", name, "--max-tokens", "16", "--max-connections", "4", "--log-dir", str(folder)]
         done = subprocess.run([*run, "--display", "none"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     cells = by_hand(folder)
