@@ -61,11 +61,21 @@ def prompts(tmp_path):
     return path
 
 
+def hears_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_evaluate_is_stopped_by_ctrl_c_resumed_read_back_and_analysed(llama, tmp_path, prompts):
     folder = tmp_path / "logs"
     run = command("evaluate", "--model", "embedded", "--prompts", prompts, "--samples", 1, "-o", folder)
     run += ["--max-tokens", "8", "--display", "plain"]
-    process = subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        run,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=hears_interrupts,  # a shell's background job ignores Ctrl-C, and so would its children
+    )
     for line in process.stderr:
         if (done := re.search(r"Samples:\s+(\d+)/", line)) and int(done[1]):
             process.send_signal(signal.SIGINT)
