@@ -25,7 +25,7 @@ LAWS = (
     Run("as Qwen3 8B, two incentives", StructuralRecovery((-1.6, 0.75, 0.9, 4.3, 0.2), "two")),
 )  # fmt: skip
 TESTS = (
-    *(Run(f"no incentive, N({mu:g}, {sigma:g}²), 92 prompts", StructuralTest(mu, sigma), SMALL)
+    *(Run(f"no incentive, N({mu:g}, {sigma:g}²), 92 prompts", StructuralTest(mu, sigma, incentives="one"), SMALL)
       for mu, sigma in ((0.0, 0.8), (-1.5, 0.8), (-3.0, 2.0))),
     *(Run(f"incentive 3 on {s:.0%} of prompts", StructuralTest(-1.5, 1.0, (0.0, 3.0), (1 - s, s)), USUAL, 200)
       for s in (0.01, 0.02, 0.05)),
@@ -40,6 +40,8 @@ def test_lines(found: dict[str, Recovery]) -> list[str]:
         table = recovery.verdicts.set_index(["verdict", "value"])
         rates = [table.loc[(v, "True")] if (v, "True") in table.index else None for v in told]
         cells = ["0" if rate is None else f"{rate['share']:.3f}" for rate in rates]
+        if name.startswith("no incentive"):
+            cells[1] = "–"  # one incentive was fitted
         last = rates[-1]
         ends = "" if last is None else f" [{last['low']:.3f}, {last['high']:.3f}]"
         lines.append(f"| {name} | {recovery.runs} | {' | '.join(cells)}{ends} |")
@@ -64,7 +66,8 @@ def page(found: dict[str, Recovery], where: measure.Record) -> str:
         "## No incentive, no faking",
         "",
         "A fit often has a positive faking share where there is no incentive; it is called faking only where a",
-        "bootstrap test rejects delta = 0 at 5 % (39 data sets here). With a true incentive on few prompts, the power.",
+        "bootstrap test rejects delta = 0 at 5 % (39 data sets here), a test of the one-type fit whatever is selected",
+        "later. With a true incentive on few prompts, its power; more than one incentive is looked for only there.",
         "",
         *test_lines(tests),
         measure.provenance(where, f"seed {SEED}", "recover_structural"),
