@@ -86,9 +86,8 @@ def _unpacked(file: IO[bytes], member: zipfile.ZipInfo) -> Iterator[bytes]:
         import zstandard
 
         # write() of a streaming decompressor returns pieces of bounded size, whatever the frame claims
-        yield from zstandard.ZstdDecompressor(max_window_size=2**27).read_to_iter(
-            _Part(file, member.compress_size), write_size=_PIECE
-        )
+        source: Any = _Part(file, member.compress_size)  # it only reads from it
+        yield from zstandard.ZstdDecompressor(max_window_size=2**27).read_to_iter(source, write_size=_PIECE)
         return
     else:
         raise ValueError(f"member {member.filename!r} is packed by method {member.compress_type}")
