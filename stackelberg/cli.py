@@ -264,7 +264,8 @@ def _analyze(options: argparse.Namespace) -> int:
     figures = ", ".join(path.name for path in written if path.suffix == ".png")
     tables = sum(path.suffix == ".csv" for path in written)
     print(
-        f"\nWrote results.json, {tables} CSV tables and the figures\n{figures}\nto {options.output}{os.sep}"
+        f"\nWrote report.html, results.json, {tables} CSV tables and the figures\n{figures}\n"
+        f"to {options.output}{os.sep}"
     )
     return 0
 
