@@ -38,6 +38,8 @@ from stackelberg.solvers.state import (
 from stackelberg.solvers.tiers import inlined, kernel
 
 NO_CUT = 1e300
+NUDGED = 2e-11
+"""What the perturbation of a program on the dual can add to its value."""
 FRESH, WARM, EMPTY_REGION = 0, 1, 2
 
 
@@ -206,7 +208,15 @@ def point_in_cone(
         objective[i] = vector[row, i] - gradient[i]
     types, replies = np.empty(1, np.int64), np.empty(1, np.int64)
     types[0], replies[0] = l, j
-    return profile_lp(game, objective, types, replies, 1, cone, cone_rows, tolerance, point, value, counters)
+    status = profile_lp(
+        game, objective, types, replies, 1, cone, cone_rows, tolerance + NUDGED, point, value, counters
+    )
+    if status != OPTIMAL:
+        return status
+    gain = 0.0
+    for i in range(m):
+        gain += objective[i] * point[i]
+    return OPTIMAL if gain > tolerance else CUTOFF
 
 
 @inlined
@@ -431,7 +441,8 @@ def separate_in(
         if not a < target:
             return NO_CUT
         if quiet >= n:
+            slack = 4.0 * tolerance + (NUDGED if is_confined == 1 else 0.0)
             for i in range(m):
-                gradient[i] += 4.0 * tolerance
-            return a + 4.0 * tolerance
+                gradient[i] += slack
+            return a + slack
     return NO_CUT

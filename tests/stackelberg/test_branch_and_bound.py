@@ -141,6 +141,12 @@ def test_local_cuts_where_few_leader_actions_meet_many_types():
     assert sb.solve(game, method="branch-and-bound", prove=True).certificate.claim == "optimal"
 
 
+def test_local_cuts_still_cut_where_each_of_many_types_is_worth_little():
+    """Beyond 50 types a program's perturbation was worth more than the tolerance, and no cut was ever found."""
+    found = bb.branch_and_bound(random_game(0, 60, 4, 4), node_limit=200)
+    assert found.status is sb.Status.OPTIMAL
+
+
 def test_rank_reduction_searches_fewer_coordinates():
     game = random_game(0, 4, 20, 3, "low rank")
     search = bb.Search(presolve(game))
