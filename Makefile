@@ -6,7 +6,7 @@ export PYTHON
 PY := $(VENV)/bin/python
 DEMO ?= demo-output
 
-.PHONY: demo test fast lint bench notebooks docs clean help
+.PHONY: demo test fast lint bench notebooks gallery docs clean help
 
 help:
 	@echo "make demo       analyse the shipped counts; figures and tables go to $(DEMO)"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench      our methods against their peers on a handful of games; docs/benchmarks has the rest"
 	@echo "make docs       the documentation site, in build/site; open build/site/index.html"
 	@echo "make notebooks  run the notebooks and keep their outputs"
+	@echo "make gallery    draw the figures of docs/gallery.md and write the page"
 
 $(PY):
 	@python=$$(tools/find-python $(VERSION)) && echo "Making $(VENV) with $$python" && "$$python" -m venv $(VENV)
@@ -58,6 +59,9 @@ bench: $(VENV)/.installed $(VENV)/.installed-bench
 notebooks: $(VENV)/.installed $(VENV)/.installed-test
 	$(PY) -m jupytext --to ipynb notebooks/*.py
 	$(VENV)/bin/jupyter-execute --inplace notebooks/*.ipynb
+
+gallery: $(VENV)/.installed $(VENV)/.installed-bayes
+	$(PY) -m tools.gallery
 
 # The site, where any warning is an error.  The variable silences a notice of the theme's about its own future.
 docs: $(VENV)/.installed $(VENV)/.installed-docs

@@ -75,6 +75,37 @@ def value_curve(game: BayesianStackelbergGame) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=["piece", "probability", "value", "replies"])
 
 
+def reply_strips(game: BayesianStackelbergGame) -> "pd.DataFrame":
+    """Each type's best reply over the probability of the first of two leader actions.
+
+    Returns
+    -------
+    DataFrame
+        type, low, high (probabilities between which the reply holds), reply.
+
+    Raises
+    ------
+    GameError
+        If the game has other than two leader actions.
+
+    Examples
+    --------
+    >>> game = BayesianStackelbergGame([[[2, 4], [1, 3]]], [[[1, 0], [0, 1]]], [1.0])
+    >>> reply_strips(game).to_numpy().tolist()
+    [['type 0', 0.0, 0.5, 'follower action 1'], ['type 0', 0.5, 1.0, 'follower action 0']]
+    """
+    import pandas as pd
+
+    ends = np.concatenate([[0.0], switching_points(game), [1.0]])
+    replies = np.array([best_replies(game, [q, 1 - q]) for q in (ends[1:] + ends[:-1]) / 2])
+    rows = []
+    for t, name in enumerate(game.types):
+        changes = np.flatnonzero(np.diff(replies[:, t])) + 1
+        for first, last in itertools.pairwise([0, *changes, len(replies)]):
+            rows.append((name, ends[first], ends[last], game.follower_actions[t][replies[first, t]]))
+    return pd.DataFrame(rows, columns=["type", "low", "high", "reply"])
+
+
 def reply_map(game: BayesianStackelbergGame, steps: int = 80) -> "pd.DataFrame":
     """Replies and leader's value on a triangular grid of commitments to three leader actions.
 

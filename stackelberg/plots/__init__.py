@@ -4,9 +4,16 @@ Colours are those of Okabe & Ito (2008), told apart by colour-blind readers and 
 """
 
 from stackelberg.plots.evidence import faking_plane, gaps, tornado, train_against_deploy
-from stackelberg.plots.games import equilibrium_summary, phase_diagram, reply_simplex, value_curve
+from stackelberg.plots.games import (
+    equilibrium_summary,
+    phase_diagram,
+    reply_simplex,
+    reply_strips,
+    value_curve,
+)
 from stackelberg.plots.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
 from stackelberg.plots.training import method_curves, method_regions, modification_plane
+from stackelberg.plots.uncertainty import fracture, indifference_beliefs
 
 __all__ = [
     "BLUE",
@@ -18,12 +25,15 @@ __all__ = [
     "SKY",
     "equilibrium_summary",
     "faking_plane",
+    "fracture",
     "gaps",
+    "indifference_beliefs",
     "method_curves",
     "method_regions",
     "modification_plane",
     "phase_diagram",
     "reply_simplex",
+    "reply_strips",
     "tornado",
     "train_against_deploy",
     "value_curve",

@@ -1,5 +1,6 @@
 """What the counts say and what follows for the leader: gaps, prompts, the faking plane, the tornado."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,16 +36,21 @@ def gaps(frame: pd.DataFrame, ax: Axes, labels: Sequence[str]) -> Axes:
     return ax
 
 
-def train_against_deploy(prompts: pd.DataFrame, curve: pd.DataFrame, ax: Axes) -> Axes:
-    """Train rate against deploy rate per prompt, area by number of prompts, with the fitted model.
+def train_against_deploy(
+    prompts: pd.DataFrame, curve: pd.DataFrame | None, ax: Axes, *, classes: pd.DataFrame | None = None
+) -> Axes:
+    """Train rate against deploy rate per prompt, area by number of prompts, with the fitted model or classes.
 
     Parameters
     ----------
     prompts : DataFrame
         Columns deploy_rate, train_rate, prompts: distinct pairs of rates.
-    curve : DataFrame
+    curve : DataFrame, optional
         Columns incentive, quantile, deploy_rate, train_rate: the model's rates at quantiles of the preference.
     ax : Axes
+    classes : DataFrame, optional
+        Columns class, share, p_train, p_deploy and the limits of the rates, _low and _high, as
+        ``estimators.LatentClasses`` has them in ``class_table_``.
     """
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", zorder=1)
     ax.scatter(
@@ -56,7 +62,7 @@ def train_against_deploy(prompts: pd.DataFrame, curve: pd.DataFrame, ax: Axes) -
         linewidth=0,
         zorder=2,
     )
-    for k, (incentive, part) in enumerate(curve.groupby("incentive", sort=True)):
+    for k, (incentive, part) in enumerate(() if curve is None else curve.groupby("incentive", sort=True)):
         style = ("-", "--", "-.")[k % 3]
         ax.plot(
             part["deploy_rate"],
@@ -69,12 +75,37 @@ def train_against_deploy(prompts: pd.DataFrame, curve: pd.DataFrame, ax: Axes) -
         )
         middle = part[part["quantile"].isin([0.25, 0.5, 0.75])]
         ax.plot(middle["deploy_rate"], middle["train_rate"], "|", color=RED, markersize=9, zorder=4)
+    if classes is not None:
+        _draw_classes(classes, ax)
     ax.set_xlim(-0.04, 1.04)
     ax.set_ylim(-0.04, 1.04)
     ax.set_aspect("equal")
     ax.set_xlabel("deploy rate")
     ax.set_ylabel("train rate")
     return ax
+
+
+def _draw_classes(classes: pd.DataFrame, ax: Axes) -> None:
+    """Each class at its rates, with their intervals, one marker a class."""
+    for (_, row), marker in zip(classes.iterrows(), itertools.cycle("sDv^P")):
+        x, y = float(row["p_deploy"]), float(row["p_train"])
+        across, up = (
+            np.nan_to_num([[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]])
+            for name in ("p_deploy", "p_train")
+        )
+        ax.errorbar(
+            x,
+            y,
+            xerr=across,
+            yerr=up,
+            fmt=marker,
+            color=RED,
+            markeredgecolor="white",
+            markersize=9,
+            linewidth=1.6,
+            zorder=5,
+            label=f"{row['class']}, {row['share']:.0%}",
+        )
 
 
 def faking_plane(

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.patches import Patch
 
-from stackelberg.plots.style import AREAS, BLUE, GREY, HATCHES, RED
+from stackelberg.plots.style import AREAS, BLUE, HATCHES, RED
 
 
 def value_curve(
@@ -37,10 +39,9 @@ def value_curve(
             ax.axvspan(
                 low,
                 high,
-                facecolor=AREAS[k % len(AREAS)],
-                alpha=0.25,
+                facecolor=to_rgba(AREAS[k % len(AREAS)], 0.3),
                 hatch=HATCHES[k % len(HATCHES)],
-                edgecolor="white",
+                edgecolor=to_rgba("black", 0.25),
                 linewidth=0,
                 label=name if n == 0 else None,
             )
@@ -51,6 +52,55 @@ def value_curve(
             *optimum, "o", color=RED, markersize=9, markeredgecolor="white", label="equilibrium", zorder=5
         )
     ax.set(xlabel=label, ylabel="leader's value, utils", xlim=(0, 1))
+    return ax
+
+
+def _area(k: int) -> dict[str, Any]:
+    """Colour and hatch of the k-th area."""
+    return {
+        "facecolor": AREAS[k % len(AREAS)],
+        "hatch": HATCHES[k % len(HATCHES)],
+        "edgecolor": "white",
+        "linewidth": 0.5,
+    }
+
+
+def reply_strips(
+    strips: pd.DataFrame, ax: Axes, *, label: str, optimum: float | None = None, most: int = 12
+) -> Axes:
+    """Best replies of each type over commitments to two leader actions: a strip per type, one hatch per reply.
+
+    Parameters
+    ----------
+    strips : DataFrame
+        Of :func:`stackelberg.landscape.reply_strips`: type, low, high, reply.
+    ax : Axes
+    label : str
+        The horizontal axis in words.
+    optimum : float, optional
+        The equilibrium's probability of the first action, to mark.
+    most : int
+        Types shown; a title says how many are not.
+    """
+    types, replies = list(dict.fromkeys(strips["type"])), list(dict.fromkeys(strips["reply"]))
+    shown, named = types[:most], set()
+    for _, part in strips[strips["type"].isin(shown)].iterrows():
+        reply = part["reply"]
+        ax.barh(
+            len(shown) - 1 - shown.index(part["type"]),
+            part["high"] - part["low"],
+            left=part["low"],
+            height=0.72,
+            label=None if reply in named else reply,
+            **_area(replies.index(reply)),
+        )
+        named.add(reply)
+    if optimum is not None:
+        ax.axvline(optimum, color="black", linewidth=2, label="equilibrium")
+    ax.set_yticks(range(len(shown)), shown[::-1])
+    ax.set(xlabel=label, xlim=(0, 1))
+    if len(types) > most:
+        ax.set_title(f"{len(types) - most} more types not shown", loc="left", fontsize="small")
     return ax
 
 
@@ -69,34 +119,30 @@ def reply_simplex(
         The equilibrium's strategy, to mark.
     """
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
-    points = replies[list(actions)].to_numpy(dtype=float) @ corners
+    x, y = (replies[list(actions)].to_numpy(dtype=float) @ corners).T
     names = list(dict.fromkeys(replies["replies"]))
     for k, name in enumerate(names):
-        here = (replies["replies"] == name).to_numpy()
-        ax.scatter(
-            points[here, 0],
-            points[here, 1],
-            s=16,
-            color=AREAS[k % len(AREAS)],
-            marker=("o", "s", "^", "D", "v", "P", "X", "*")[k % 8],
-            linewidth=0,
-            label=name,
-        )
+        here = (replies["replies"] == name).to_numpy(dtype=float)
+        area = _area(k)
+        if len(names) > 1:  # between two grid points the border lies half way
+            ax.tricontourf(x, y, here, levels=[0.5, 1.5], colors=[area["facecolor"]], hatches=[area["hatch"]])
+        else:
+            ax.fill(*corners.T, **area)
+        ax.fill([], [], label=name, **(area | {"edgecolor": "black"}))  # for a legend
     ax.fill(*corners.T, fill=False, edgecolor="black", linewidth=1.2)
     places: tuple[tuple[float, float, Any, Any], ...] = (
-        (-0.02, -0.03, "center", "top"),
-        (1.02, -0.03, "center", "top"),
+        (-0.04, -0.04, "left", "top"),
+        (1.04, -0.04, "right", "top"),
         (0.5, float(np.sqrt(0.75)) + 0.03, "center", "bottom"),
     )
-    for name, (x, y, across, up) in zip(actions, places, strict=True):
-        ax.text(x, y, name, ha=across, va=up)
+    for name, (right, top, across, up) in zip(actions, places, strict=True):
+        ax.text(right, top, name, ha=across, va=up)
     if optimum is not None:
         ax.plot(
             *(np.asarray(optimum) @ corners), "o", color=RED, markersize=10, markeredgecolor="white", zorder=5
         )
-    ax.set_aspect("equal")
+    ax.set(aspect="equal", xlim=(-0.06, 1.06), ylim=(-0.12, 0.96))
     ax.axis("off")
-    ax.margins(0.12)
     return ax
 
 
@@ -128,7 +174,6 @@ def phase_diagram(
             across, up, table.to_numpy(dtype=float), cmap="cividis", shading="nearest", rasterized=True
         )
     from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
 
     names = sorted(frame[value].dropna().unique())
     codes = table.map(lambda name: names.index(name) if name in names else np.nan).to_numpy(dtype=float)
@@ -190,8 +235,7 @@ def equilibrium_summary(equilibrium: Any, ax: Axes, *, most: int = 12) -> Axes:
     for row, share in zip(rows, shares, strict=True):
         ax.text(share + 0.01, row, f"{share:.3g}", va="center", fontsize="small")
     ax.set_yticks(rows, names)
-    ax.set(xlim=(0, 1.12), xlabel="probability in the commitment")
-    ax.axvline(1, color=GREY, linewidth=0.6)
+    ax.set(xlim=(0, 1.18 * max(shares)), xlabel="probability in the commitment", ylabel="leader action")
     claim = equilibrium.certificate.claim if equilibrium.certificate else "not certified"
     replies = equilibrium.reply_table
     said = ", ".join(f"{row['type']}: {row['reply']}" for _, row in replies.head(4).iterrows())

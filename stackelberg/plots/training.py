@@ -54,6 +54,7 @@ def modification_plane(plane: pd.DataFrame, ax: Axes, *, patience: Sequence[floa
     table = plane.pivot(index="generalisation", columns="dose", values="modification")
     dose, g = table.columns.to_numpy(dtype=float), table.index.to_numpy(dtype=float)
     values = table.to_numpy(dtype=float)
+    ax.set_xscale("log")
     mesh = ax.pcolormesh(dose, g, values, cmap="cividis", vmin=0, vmax=1, shading="nearest", rasterized=True)
     levels = sorted({1 / d for d in patience})
     if levels and values.max() > levels[0]:
@@ -66,7 +67,8 @@ def modification_plane(plane: pd.DataFrame, ax: Axes, *, patience: Sequence[floa
         lines.set_path_effects(halo)
         for text in ax.clabel(lines, fmt={level: f"D = {1 / level:.3g}" for level in levels}, fontsize=7):
             text.set_path_effects(halo)
-    ax.set_xscale("log")
+            across, up = ax.transAxes.inverted().transform(ax.transData.transform(text.get_position()))
+            text.set_visible(0.08 < across < 0.92 and 0.08 < up < 0.92)  # elsewhere it would be cut
     ax.set_xlabel("dose, unit doses")
     ax.set_ylabel("generalisation g")
     return mesh
@@ -107,6 +109,7 @@ def method_regions(regions: pd.DataFrame, ax: Axes, methods: Sequence[str]) -> A
         )
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False)
     ax.set_xscale("log")
+    ax.set(xlim=(dose[0], dose[-1]), ylim=(g[0], g[-1]))  # where the hatches end
     ax.set_xlabel("dose, unit doses")
     ax.set_ylabel("generalisation g")
     return ax

@@ -23,6 +23,21 @@ def test_the_top_of_the_curve_is_the_equilibrium_value(seed, types, replies):
     assert (curve.groupby("piece")["probability"].agg(["min", "max"]).to_numpy()[1:, 0] > 0).all()
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), q=st.floats(0.001, 0.999))
+def test_a_strip_says_what_its_type_replies(seed, q):
+    rng = np.random.default_rng(seed)
+    game = sb.BayesianStackelbergGame(rng.normal(size=(3, 2, 3)), rng.normal(size=(3, 2, 3)), [0.2, 0.3, 0.5])
+    strips = landscape.reply_strips(game)
+    here = strips[(strips["low"] < q) & (q < strips["high"])]
+    replies = sb.best_replies(game, [q, 1 - q])
+    assert here["type"].tolist() == list(game.types)
+    assert here["reply"].tolist() == [game.follower_actions[t][j] for t, j in enumerate(replies)]
+    ends = strips.groupby("type")[["low", "high"]].agg(["min", "max"])
+    assert (ends["low"]["min"] == 0).all()
+    assert (ends["high"]["max"] == 1).all()
+
+
 def test_the_map_of_three_actions_stays_below_the_equilibrium_value():
     rng = np.random.default_rng(3)
     game = sb.BayesianStackelbergGame(rng.normal(size=(2, 3, 3)), rng.normal(size=(2, 3, 3)), [0.4, 0.6])

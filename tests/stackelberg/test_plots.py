@@ -43,6 +43,67 @@ def test_train_against_deploy_shows_prompts_and_one_line_per_incentive(ax):
     assert labels == ["0.00", "2.00"]
 
 
+def test_train_against_deploy_puts_each_class_at_its_rates_with_their_intervals(ax):
+    prompts = pd.DataFrame({"deploy_rate": [0.0], "train_rate": [0.2], "prompts": [3]})
+    row = {"class": "faker", "share": 0.31, "p_train": 0.9, "p_deploy": 0.2}
+    limits = {"p_train_low": 0.8, "p_train_high": 0.95, "p_deploy_low": 0.1, "p_deploy_high": np.nan}
+    plots.train_against_deploy(prompts, None, ax, classes=pd.DataFrame([row | limits]))
+    (container,) = ax.containers
+    point, _, (across, up) = container
+    assert point.get_xydata().tolist() == [[0.2, 0.9]]
+    assert across.get_segments()[0][:, 0].tolist() == pytest.approx([0.1, 0.2])  # no limit, no bar
+    assert up.get_segments()[0][:, 1].tolist() == pytest.approx([0.8, 0.95])
+    assert container.get_label() == "faker, 31%"
+
+
+def test_fracture_shows_the_bounds_that_there_are_around_the_curve(ax):
+    curve = pd.DataFrame(
+        {"tau": [0.8, 0.2], "fracture": [0.3, 0.4], "fracture_low": 0.2, "fracture_high": 0.5}
+    )
+    curve = curve.assign(bound_low=[0.0, 0.1], bound_high=[0.6, 0.7])
+    average = {
+        "fracture": 0.35,
+        "fracture_low": 0.3,
+        "fracture_high": 0.4,
+        "bound_low": 0.2,
+        "bound_high": 0.6,
+    }
+    assert plots.fracture(curve, ax, average=average, tau=0.5) is ax
+    band, bar = ax.collections[:2]
+    corners = {(0.2, 0.1), (0.2, 0.7), (0.8, 0.0), (0.8, 0.6)}
+    assert corners <= {tuple(point) for point in band.get_paths()[0].vertices.tolist()}
+    assert bar.get_segments()[0][:, 1].tolist() == [0.2, 0.6]
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert drawn["as counted; dashed: 95 % for prompts"] == [[0.2, 0.4], [0.8, 0.3]]
+    assert drawn["threshold assumed"][0][0] == 0.5
+    middle = ax.containers[0][0].get_xydata()[0]
+    assert middle[1] == 0.35
+    assert middle[0] > 1  # beside every threshold
+    other = Figure().subplots()
+    known = pd.DataFrame({"tau": [0.2, 0.8], "fracture": 0.3, "sharp_low": 0.1, "sharp_high": 0.5})
+    plots.fracture(known, other)
+    assert len(other.collections) == 1
+    assert other.get_legend_handles_labels()[1] == ["what samples alone leave open, sharp bounds", "fracture"]
+
+
+def test_indifference_beliefs_show_median_intervals_and_what_is_beyond(ax):
+    rng = np.random.default_rng(0)
+    inside, wild = rng.normal(0.5, 0.1, 4000), 2 + 3 * rng.standard_cauchy(4000)
+    assert plots.indifference_beliefs({"a": inside, "b": wild}, ax, level=0.9) is ax
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
+    thin, thick = ax.collections[1:3]
+    assert thin.get_segments()[0][:, 0].tolist() == pytest.approx(np.quantile(inside, [0.05, 0.95]))
+    assert thick.get_segments()[0][:, 0].tolist() == pytest.approx(np.quantile(inside, [0.25, 0.75]))
+    medians = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    assert np.median(wild) > 1.5
+    assert medians == pytest.approx([np.median(inside)])  # a median off the axis has no dot
+    assert [line.get_marker() for line in ax.lines if line.get_marker() in "<>"] == ["<", ">"]  # of b alone
+    shares = [float(text.get_text()) for text in ax.texts[:2]]
+    assert shares == pytest.approx([((v > 0) & (v < 1)).mean() for v in (inside, wild)], abs=0.006)
+    with pytest.raises(ValueError, match="c has no finite draw"):
+        plots.indifference_beliefs({"c": np.array([np.inf, np.nan])}, ax)
+
+
 def test_the_plane_keeps_axes_and_values_apart(ax):
     plane = pd.DataFrame(
         [(q, i, q + 10 * i) for q in (0.0, 0.5, 1.0) for i in (0.0, 1.0)],

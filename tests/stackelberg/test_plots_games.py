@@ -32,10 +32,34 @@ def test_reply_simplex_puts_pure_commitments_at_the_corners(ax):
     game = sb.BayesianStackelbergGame(rng.normal(size=(1, 3, 2)), rng.normal(size=(1, 3, 2)), [1.0])
     frame = landscape.reply_map(game, steps=4)
     assert plots.reply_simplex(frame, ax, game.leader_actions, optimum=[1, 0, 0]) is ax
-    drawn = np.concatenate([c.get_offsets() for c in ax.collections])
-    assert len(drawn) == 15
-    assert all(corner in drawn.tolist() for corner in ([0.0, 0.0], [1.0, 0.0]))
+    assert [text.get_text() for text in ax.texts] == list(game.leader_actions)
+    inside = list(dict.fromkeys(frame["replies"]))
+    assert ax.get_legend_handles_labels()[1][: len(inside)] == inside
+    for name, area in zip(
+        inside, ax.collections
+    ):  # the middle of every pure grid point's region is in its area
+        own = frame[frame["replies"] == name][list(game.leader_actions)].to_numpy()
+        points = own @ np.array([[0, 0], [1, 0], [0.5, np.sqrt(0.75)]])
+        assert all(path_holds(area, point) for point in points.tolist())
     assert ax.lines[-1].get_xydata().tolist() == [[0.0, 0.0]]
+
+
+def path_holds(area, point):
+    """Whether a contour set covers a point, its border included."""
+    return any(path.contains_point(point, radius=r) for path in area.get_paths() for r in (-1e-6, 1e-6))
+
+
+def test_reply_strips_have_a_strip_per_type_that_covers_all_commitments(ax):
+    rng = np.random.default_rng(1)
+    game = sb.BayesianStackelbergGame(rng.normal(size=(3, 2, 3)), rng.normal(size=(3, 2, 3)), [0.2, 0.3, 0.5])
+    strips = landscape.reply_strips(game)
+    assert plots.reply_strips(strips, ax, label="probability", optimum=0.4) is ax
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(game.types)[::-1]
+    for row in range(3):
+        own = [bar for bar in ax.patches if round(bar.get_y() + bar.get_height() / 2) == row]
+        assert sum(bar.get_width() for bar in own) == pytest.approx(1)
+    labels = ax.get_legend_handles_labels()[1]
+    assert sorted(labels) == sorted([*set(strips["reply"]), "equilibrium"])
 
 
 def test_phase_diagram_tells_names_apart_and_shades_numbers(ax):
