@@ -31,6 +31,7 @@ from scipy.special import gammaln
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _TINY = 1e-300
+_HIDDEN = 1e-8  # a rise in nats that may drown in rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,7 @@ def climb(
     atoms: Floats,
     weights: Floats | None = None,
     *,
+    settle: Callable[[Floats, Floats], tuple[Floats, Floats]] | None = None,
     tolerance: float = 5e-7,
     max_iterations: int = 200,
 ) -> Mixture:
@@ -77,6 +79,8 @@ def climb(
     propose : ratios (R,), atoms (J, d) -> atoms (J', d) at local maxima of Σ ratios · columns, and its largest value
     atoms, weights : (J, d), (J,)
         Start, equal weights if none are given; together the atoms must give every row a positive value.
+    settle : atoms (J, d), weights (J,) -> the same of a law no less likely, optional
+        Moves the atoms after every step.
     tolerance : float
         Stop when `d_max` is below it.
 
@@ -111,20 +115,35 @@ def climb(
                 break
             step /= 2
         else:
-            break  # rounding hides any further rise
+            if settle is None or promised > _HIDDEN:
+                break  # rounding hides any further rise
+            step = 1.0  # a new atom may yet rise to its place
         w = np.maximum(w + step * move, 0.0)
         kept = w > 0
         atoms, kernel, w = atoms[kept], kernel[:, kept], w[kept] / w[kept].sum()
+        if settle is not None:
+            atoms, w = settle(atoms, w)
+            kernel = columns(atoms)
         f = kernel @ w
     return Mixture(atoms, w, f, float(counts @ np.log(f)), d_max, iteration)
 
 
 def binomial_rows(n: Ints, k: Ints, rates: Floats) -> Floats:
     """Probability Π_s Bin(k_s; n_s, p_s) of rows (R, S) at rates (J, S), as (R, J); n = 0 is a factor of one."""
-    log_choose = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
-    # A finite stand-in for log 0, for 0 · log 0 to be 0: one matrix product instead of as many xlogy.
-    logs = np.hstack([np.log(np.maximum(rates, _TINY)), np.log(np.maximum(1.0 - rates, _TINY))])
-    return np.exp(log_choose.sum(axis=1)[:, None] + np.hstack([k, n - k]) @ logs.T)
+    return row_values(n, k)(rates)
+
+
+def row_values(n: Ints, k: Ints) -> Callable[[Floats], Floats]:
+    """`binomial_rows` as a function of the rates alone, for many calls with the same counts."""
+    log_choose = (gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)).sum(axis=1)[:, None]
+    acts = np.hstack([k, n - k]).astype(np.float64)
+
+    def values(rates: Floats) -> Floats:
+        # A finite stand-in for log 0, for 0 · log 0 to be 0: one matrix product instead of as many xlogy.
+        logs = np.log(np.maximum(np.hstack([rates, 1.0 - rates]), _TINY))
+        return np.asarray(np.exp(log_choose + acts @ logs.T))
+
+    return values
 
 
 def local_maxima(surface: Floats, split: tuple[int, int] | None = None) -> NDArray[np.bool_]:
@@ -137,11 +156,10 @@ def local_maxima(surface: Floats, split: tuple[int, int] | None = None) -> NDArr
     """
     top = np.ones(surface.shape, dtype=bool)
     for axis in (0, 1):
-        step = np.diff(surface, axis=axis)
+        values, highest = np.moveaxis(surface, axis, 0), np.moveaxis(top, axis, 0)
+        not_below, not_above = values[1:] >= values[:-1], values[1:] <= values[:-1]
         if split is not None:
-            seam = [slice(None)] * 2
-            seam[axis] = slice(split[axis] - 1, split[axis])
-            step[tuple(seam)] = 0.0
-        rising = np.zeros((1, surface.shape[1]) if axis == 0 else (surface.shape[0], 1))
-        top &= (np.concatenate([rising, step], axis) >= 0) & (np.concatenate([step, rising], axis) <= 0)
+            not_below[split[axis] - 1] = not_above[split[axis] - 1] = True
+        highest[1:] &= not_below
+        highest[:-1] &= not_above
     return top

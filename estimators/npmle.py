@@ -4,23 +4,18 @@ Model: prompt i has rates (p_iT, p_iD) ~ G, any law on the unit square; k_is of 
   ℓ(G) = Σ_i log ∫ Bin(k_iT; n_iT, p_T) Bin(k_iD; n_iD, p_D) dG.
 
 In words: the largest likelihood that any law of the prompts can have, hence the yardstick for models of it. G is not
-unique, since n samples a prompt identify only moments (THEORY 2.2, Theorem 5), and its some 25 atoms are no types: read
+unique, since n samples a prompt identify only moments (THEORY 2.2, Theorem 5), and its some 15 atoms are no types: read
 the fitted probabilities of counts, the mean rates and the predictions, not the atoms. For shares above and below a
 threshold take `estimators.fracture_bounds`.
 
-The certificate holds over the square, not only over a grid: the slope D (`estimators.mixing`) is a smooth surface. Its
-maxima are sought on a grid with a step of an eighth of the standard error of k/n on the arcsine scale and polished by
-Newton's method; before a fit is called converged they are sought again, from its atoms and from a grid three times
-finer. A coarser search calls fits converged that are 1e-3 short.
+How it is climbed, and what the certificate means: `estimators.npmle_fit`.
 
 Source: Kiefer and Wolfowitz (1956), Ann. Math. Stat. 27:887-906; Wang (2007), JRSS B 69:185-198.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -28,19 +23,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from estimators.count_cells import CountCells, pair_cells
-from estimators.mixing import Mixture, binomial_rows, climb, local_maxima
+from estimators.mixing import binomial_rows
 from estimators.newton import EstimationWarning
+from estimators.npmle_fit import fit_law
 
 if TYPE_CHECKING:
     from estimators.observations import Observations
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-_FINER = 3  # the grid of the last check over the grid of the search
-# From the nearest grid point to a peak a binomial factor rises by less than 1 %: peaks lower than this cannot win.
-_NEAR = 0.9
-_EDGE = 1e-4  # in angle: a rate of 1e-8
 
 
 class Npmle:
@@ -80,7 +70,7 @@ class Npmle:
     >>> cells = count_cells([[10, 10]] * 5, [[9, 2], [10, 5], [8, 1], [5, 0], [2, 0]])
     >>> fit = Npmle().fit_cells(cells)
     >>> print(len(fit.weights_), round(fit.log_likelihood_, 4), fit.d_max_ < 1e-6)
-    4 -14.9545 True
+    3 -14.9545 True
     """
 
     def __init__(
@@ -194,145 +184,6 @@ class Npmle:
             tails = [0.5 - self.level / 2, 0.5 + self.level / 2]
             table["low"], table["high"] = np.nanquantile(values, tails, axis=0)
         self.summary = table
-
-
-def fit_law(
-    n: Ints,
-    k: Ints,
-    weights: Floats,
-    grid: int | None = None,
-    tolerance: float = 5e-7,
-    max_iterations: int = 200,
-) -> Mixture:
-    """Fit the law of the rates to distinct count rows.
-
-    Parameters
-    ----------
-    n, k : (C, 2) of int
-    weights : (C,)
-        Prompts with this row.
-
-    Returns
-    -------
-    Mixture
-        Atoms (J, 2) in the unit square; `fitted` is the probability of each row.
-    """
-    acts = np.column_stack([k[:, 0], n[:, 0] - k[:, 0], k[:, 1], n[:, 1] - k[:, 1]]).astype(np.float64)
-    powers = np.hstack(
-        [np.ones((len(n), 1)), acts, (acts[:, :, None] * acts[:, None, :]).reshape(len(n), 16)]
-    )
-    coarse = grid_angles(int(n.max()), grid)
-    fine = np.linspace(0.0, math.pi / 2, _FINER * (len(coarse) - 1) + 1)
-    sheets = [(angles, *_on_grid(n, k, angles)) for angles in (coarse, fine)]
-    enough = float(weights.sum()) + tolerance
-
-    def columns(atoms: Floats) -> Floats:
-        return binomial_rows(n, k, atoms)
-
-    def peaks(ratios: Floats, angles: Floats, train: Floats, deploy: Floats) -> tuple[Floats, Floats, float]:
-        surface = (train * ratios[:, None]).T @ deploy
-        row, column = np.nonzero(local_maxima(surface) & (surface > _NEAR * surface.max()))
-        return np.column_stack([angles[row], angles[column]]), surface[row, column], float(angles[1])
-
-    def from_grid(ratios: Floats, atoms: Floats) -> tuple[Floats, float]:
-        start, slope, _ = peaks(ratios, *sheets[0])
-        return np.sin(start) ** 2, float(slope.max())
-
-    def from_square(ratios: Floats, atoms: Floats) -> tuple[Floats, float]:
-        def weighted(atoms: Floats) -> Floats:
-            return ratios[:, None] * columns(atoms)
-
-        new, top = _polish(weighted, powers, *peaks(ratios, *sheets[0]), steps=2)
-        if (
-            top < enough
-        ):  # nothing left to see from the coarse grid: before it is called a maximum, look closely
-            start, slope, reach = peaks(ratios, *sheets[1])
-            start = np.vstack([start, np.arcsin(np.sqrt(np.minimum(atoms, 1.0)))])
-            slope = np.append(slope, ratios @ columns(atoms))
-            new, top = _polish(weighted, powers, start, slope, reach, steps=8)
-        return new, top
-
-    # The rates as observed, pulled off the edges, give every row a positive value.
-    seen = (k + 0.5) / (n + 1.0)
-    few = np.sin(np.linspace(0.1, math.pi / 2 - 0.1, 6)) ** 2
-    square = np.stack(np.meshgrid(few, few), axis=-1).reshape(-1, 2)
-    first = climb(weights, columns, from_grid, np.vstack([seen, square]), tolerance=0.01)
-    return climb(
-        weights,
-        columns,
-        from_square,
-        first.atoms,
-        first.weights,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-    )
-
-
-def grid_angles(n: int, points: int | None = None) -> Floats:
-    """Angles φ from 0 to π/2 of rates sin²φ; by default with a step of an eighth of 1/(2√n), the error of k/n there."""
-    points = max(21, math.ceil(8 * math.pi * math.sqrt(n)) + 1) if points is None else points
-    return np.linspace(0.0, math.pi / 2, points)
-
-
-def _on_grid(n: Ints, k: Ints, angles: Floats) -> tuple[Floats, Floats]:
-    """Binomial factors of the rows in train and in deploy at the grid's rates, (C, M) each."""
-    rates = np.sin(angles[:, None]) ** 2
-    return binomial_rows(n[:, :1], k[:, :1], rates), binomial_rows(n[:, 1:], k[:, 1:], rates)
-
-
-def _polish(
-    weighted: Callable[[Floats], Floats],
-    powers: Floats,
-    start: Floats,
-    value: Floats,
-    reach: float,
-    steps: int,
-) -> tuple[Floats, float]:
-    """Newton steps from grid angles, (J, 2), to the peaks of the slope surface; atoms (J, 2) and the highest value.
-
-    With q = (k_T, n_T − k_T, k_D, n_D − k_D) and p_s = sin²φ_s, the log of a row has slope q_s · u_s in φ_s,
-    u_s = (2 cot φ_s, −2 tan φ_s): all derivatives of the surface are sums of the rows' values times powers of q. At an
-    edge the surface is even in φ, hence level.
-
-    Parameters
-    ----------
-    weighted : atoms (J, 2) -> (C, J)
-        Ratio times probability of each row.
-    powers : (C, 21)
-        1, q and the products q q.
-    reach : float
-        Farthest move, in angle.
-    """
-    edge = (start <= 0) | (start >= math.pi / 2 - 1e-9)
-    # A coordinate on an edge is held there, and tried just off it too: a peak may hide before the next grid point.
-    off = np.flatnonzero(edge.any(axis=1))
-    held = np.vstack([edge, np.zeros((len(off), 2), dtype=bool)])
-    now = np.vstack([start, np.clip(start[off], reach / 2, math.pi / 2 - reach / 2)])
-    best, top = now, np.append(value, np.zeros(len(off)))
-    low, high = np.where(held, now, np.maximum(now - 2 * reach, _EDGE)), np.where(held, now, now + 2 * reach)
-    high = np.where(held, now, np.minimum(high, math.pi / 2 - _EDGE))
-    for step in range(steps + 1):
-        sums = powers.T @ weighted(np.sin(now) ** 2)
-        height, linear, square = sums[0], sums[1:5], sums[5:].reshape(4, 4, -1)
-        better = height > top
-        best, top = np.where(better[:, None], now, best), np.where(better, height, top)
-        if step == steps:
-            break
-        tan = np.tan(np.where(held, 1.0, now).T)
-        u = 2 * np.stack([1 / tan, -tan], axis=1)
-        slope, bend = np.zeros((len(now), 2)), np.zeros((len(now), 2, 2))
-        for s in (0, 1):
-            own = slice(2 * s, 2 * s + 2)
-            slope[:, s] = np.sum(u[s] * linear[own], axis=0)
-            bend[:, s, s] = np.einsum("aj,abj,bj->j", u[s], square[own, own], u[s])
-            bend[:, s, s] -= np.sum((2 + u[s] ** 2 / 2) * linear[own], axis=0)
-        bend[:, 0, 1] = bend[:, 1, 0] = np.einsum("aj,abj,bj->j", u[0], square[:2, 2:], u[1])
-        slope[held] = bend[held] = bend.swapaxes(1, 2)[held] = 0.0
-        curvature, axes = np.linalg.eigh(bend)
-        along = np.einsum("jab,ja->jb", axes, slope) / np.maximum(np.abs(curvature), 1e-9)
-        move = np.einsum("jab,jb->ja", axes, np.clip(along, -reach, reach))  # uphill whatever the curvature
-        now = np.clip(now + move, low, high)
-    return np.sin(best) ** 2, float(top.max())
 
 
 def _moments(atoms: Floats, weights: Floats) -> dict[str, float]:
