@@ -30,7 +30,7 @@ from estimators.structural_fit import (
     StructuralFit,
     bootstrap_ratios,
     fit_all,
-    likelihood_ratio,
+    selected_ratio,
 )
 from estimators.structural_likelihood import ONE, log_probabilities
 
@@ -79,8 +79,8 @@ def choose(k: Ints) -> StructuralFit:
     best = min((fit for name, fit in fits.items() if name != "no incentive"), key=lambda fit: fit.bic)
     if best is not one:
         # p = 1/20 only where none of the 19 ratios reaches the observed one: the first that does ends it.
-        found, rng = likelihood_ratio(one, best), np.random.default_rng(0)
-        simulated = (bootstrap_ratios(cells, one, best.candidate, 1, rng)[0] for _ in range(19))
+        found, rng = selected_ratio(one, [best]), np.random.default_rng(0)
+        simulated = (bootstrap_ratios(cells, one, [best.candidate], 1, rng)[0] for _ in range(19))
         best = one if any(ratio >= found for ratio in simulated) else best
     _CHOSEN[key] = best
     return best

@@ -8,6 +8,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, norm
 
 from benchmarks import measure
 from benchmarks.recover import HERE, SMALL, USUAL, Run, recovery_lines
@@ -24,28 +26,50 @@ LAWS = (
     Run("as OLMo 2 32B GRPO, 92 prompts", StructuralRecovery((-3.779, np.log(2.048), 2.200)), SMALL),
     Run("as Qwen3 8B, two incentives", StructuralRecovery((-1.6, 0.75, 0.9, 4.3, 0.2), "two")),
 )  # fmt: skip
-TESTS = (
-    *(Run(f"no incentive, N({mu:g}, {sigma:g}²), 92 prompts", StructuralTest(mu, sigma, incentives="one"), SMALL)
-      for mu, sigma in ((0.0, 0.8), (-1.5, 0.8), (-3.0, 2.0))),
+AROUND_ZERO = tuple((0.5 * norm.ppf((np.arange(20) + 0.5) / 20)).tolist())
+NULLS = tuple(
+    Run(f"no incentive, N({mu:g}, {sigma:g}²), 92 prompts", StructuralTest(mu, sigma), SMALL)
+    for mu, sigma in ((0.0, 0.8), (-1.5, 0.8), (-3.0, 2.0))
+)
+POWERS = (
     *(Run(f"incentive 3 on {s:.0%} of prompts", StructuralTest(-1.5, 1.0, (0.0, 3.0), (1 - s, s)), USUAL, 200)
       for s in (0.01, 0.02, 0.05)),
+    Run("incentive 0.15 on all prompts", StructuralTest(-1.5, 1.0, (0.15,)), USUAL, 200),
+    Run("incentive N(0, 0.5²) over prompts", StructuralTest(-1.5, 1.0, AROUND_ZERO, (0.05,) * 20), USUAL, 200),
 )  # fmt: skip
+TOLD = (
+    "positive faking share in the fit",
+    "more than one incentive",
+    "faking reported",
+    "any incentive reported",
+)
 
 
 def test_lines(found: dict[str, Recovery]) -> list[str]:
-    """How often each is reported, with the 95 % interval of the first."""
-    told = ("positive faking share in the fit", "more than one incentive", "incentive or faking reported")
-    lines = ["| truth | R | " + " | ".join(told) + " [95 %] |", "|---" * 5 + "|"]
+    """How often each is reported, the last two with their 95 % intervals."""
+    lines = ["| truth | R | " + " | ".join(TOLD) + " |", "|---" * (2 + len(TOLD)) + "|"]
     for name, recovery in found.items():
         table = recovery.verdicts.set_index(["verdict", "value"])
-        rates = [table.loc[(v, "True")] if (v, "True") in table.index else None for v in told]
-        cells = ["0" if rate is None else f"{rate['share']:.3f}" for rate in rates]
-        if name.startswith("no incentive"):
-            cells[1] = "–"  # one incentive was fitted
-        last = rates[-1]
-        ends = "" if last is None else f" [{last['low']:.3f}, {last['high']:.3f}]"
-        lines.append(f"| {name} | {recovery.runs} | {' | '.join(cells)}{ends} |")
+        cells = []
+        for told in TOLD:
+            rate = table.loc[(told, "True")] if (told, "True") in table.index else None
+            ends = "" if rate is None or told in TOLD[:2] else f" [{rate['low']:.3f}, {rate['high']:.3f}]"
+            cells.append("0" if rate is None else f"{rate['share']:.3f}{ends}")
+        lines.append(f"| {name} | {recovery.runs} | {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def pooled_lines(nulls: dict[str, Recovery]) -> list[str]:
+    """What the runs without an incentive say together."""
+    if not nulls:
+        return []
+    decisions = pd.concat([recovery.decisions for recovery in nulls.values()])
+    parts = []
+    for told in TOLD[2:]:
+        values = decisions.loc[decisions["verdict"] == told, "value"] == "True"
+        interval = binomtest(int(values.sum()), len(values)).proportion_ci(method="wilson")
+        parts.append(f"{told} in {values.mean():.1%} [{interval.low:.1%}, {interval.high:.1%}]")
+    return [f"All {len(values)} runs together: {'; '.join(parts)}.", ""]
 
 
 def page(found: dict[str, Recovery], where: measure.Record) -> str:
@@ -61,15 +85,24 @@ def page(found: dict[str, Recovery], where: measure.Record) -> str:
     for run in LAWS:
         if run.name in found:
             lines += recovery_lines(run, found[run.name])
-    tests = {run.name: found[run.name] for run in TESTS if run.name in found}
+    nulls, powers = (
+        {run.name: found[run.name] for run in runs if run.name in found} for runs in (NULLS, POWERS)
+    )
     lines += [
         "## No incentive, no faking",
         "",
-        "A fit often has a positive faking share where there is no incentive; it is called faking only where a",
-        "bootstrap test rejects delta = 0 at 5 % (39 data sets here), a test of the one-type fit whatever is selected",
-        "later. With a true incentive on few prompts, its power; more than one incentive is looked for only there.",
+        "A fit often has a positive faking share where there is no incentive. Something is reported only where a",
+        "bootstrap of the whole choice, between no incentive, one, and one on some prompts only, rejects no incentive",
+        "at 5 %, and more than one incentive only where a second test agrees. 39 data sets a test here; the level is",
+        "that of any number B with (B + 1)/20 whole, the power a little lower than with the default 199. Gate: faking",
+        "is reported in at most 5 % of runs without an incentive. Any incentive, the mirror one included, should be",
+        "reported in 5 %.",
         "",
-        *test_lines(tests),
+        *test_lines(nulls),
+        *pooled_lines(nulls),
+        "The power of the same procedure. In the last row the incentive of a prompt is as often negative as positive.",
+        "",
+        *test_lines(powers),
         measure.provenance(where, f"seed {SEED}", "recover_structural"),
         "",
     ]
@@ -88,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     asked.results.mkdir(parents=True, exist_ok=True)
     found = {}
-    for k, run in enumerate((*LAWS, *TESTS)):
+    for k, run in enumerate((*LAWS, *NULLS, *POWERS)):
         if asked.only not in run.name:
             continue
         many = min(run.replicates, asked.replicates)

@@ -17,7 +17,7 @@ from scipy.stats import norm
 from estimators.count_cells import CountCells
 from estimators.shares import PreferenceLaw, agreement_rate, faking_share, simulate_agreed
 from estimators.simulate import Design, Estimate, Refit, cramer_rao
-from estimators.structural import CHOICES, NOT_DETECTED, Incentives, StructuralPayoffs
+from estimators.structural import BOTH_SIGNS, CHOICES, FAKING, NOT_DETECTED, Incentives, StructuralPayoffs
 from estimators.structural_likelihood import Candidate, log_likelihood
 
 Floats = NDArray[np.float64]
@@ -133,9 +133,10 @@ class StructuralTest:
         return Refit(
             {"delta_one_type": told["delta_one_type"]},
             {
-                "incentive or faking reported": fit.verdict_ != NOT_DETECTED,
                 "positive faking share in the fit": told["faking_share"].value > 1e-6,
                 "more than one incentive": fit.chosen_ != "one",
+                "faking reported": fit.verdict_ in (FAKING, BOTH_SIGNS),
+                "any incentive reported": fit.verdict_ != NOT_DETECTED,
             },
         )
 

@@ -29,7 +29,13 @@ from estimators.shares import (
     simulate_agreed,
 )
 from estimators.structural import NOT_DETECTED, StructuralPayoffs
-from estimators.structural_fit import bootstrap_p_value, fit_all, fit_candidate
+from estimators.structural_fit import (
+    bootstrap_p_value,
+    bootstrap_ratios,
+    fit_all,
+    fit_candidate,
+    selected_ratio,
+)
 from estimators.structural_likelihood import (
     NO_INCENTIVE,
     ONE,
@@ -572,9 +578,9 @@ def test_intervals_cover_with_the_ninety_two_prompts_of_the_shipped_models(stage
 def test_without_an_incentive_at_most_one_run_in_twenty_reports_one(law):
     runs, verdicts = 120, []
     for r in range(runs):
-        fit = StructuralPayoffs(bootstrap=39, seed=r, incentives="one").fit_cells(simulated(law, 1000 + r))
-        verdicts.append(fit.verdict_ != NOT_DETECTED)
-    # 5 % is the exact size of the bootstrap test: beyond the 99.9 % quantile is a defect.
+        fit = StructuralPayoffs(bootstrap=19, seed=r).fit_cells(simulated(law, 1000 + r, prompts=92))
+        verdicts.append(fit.verdict_ != NOT_DETECTED or fit.chosen_ != "one")
+    # 5 % is the exact size of the bootstrap of the whole choice: beyond the 99.9 % quantile is a defect.
     assert sum(verdicts) <= binom.ppf(0.999, runs, 0.05)
     assert sum(verdicts) > 0  # and a test that never rejects is none
 
@@ -594,6 +600,39 @@ def test_two_incentives_are_told_from_one():
         for r in range(20)
     ]
     assert single.count("one") >= 18
+
+
+def test_an_incentive_on_few_prompts_is_detected_though_the_mean_incentive_is_not():
+    data = simulated(PreferenceLaw(-1.5, 1.0, [0.0, 3.0], [0.98, 0.02]), 1, prompts=500)
+    mean_only = StructuralPayoffs(incentives="one", bootstrap=39).fit_cells(data)
+    assert mean_only.verdict_ == NOT_DETECTED
+    fit = StructuralPayoffs(bootstrap=39).fit_cells(data)
+    assert fit.verdict_ == "incentive to fake detected"
+    assert fit.chosen_ == "zero-and-one"
+    assert len(fit.ratios_delta_) == len(fit.ratios_types_) == 39
+
+
+def test_the_selected_ratio_is_the_gain_in_bic():
+    fits = fit_all(simulated(FITTED["base"], 0), [ZERO_AND_ONE])
+    null, one, part = (fits[name] for name in ("no incentive", "one", "zero-and-one"))
+    plain = 2 * (one.log_likelihood - null.log_likelihood)
+    assert selected_ratio(null, [one]) == pytest.approx(plain)
+    assert selected_ratio(one, [null]) == 0
+    gain = null.bic - min(one.bic, part.bic) + np.log(one.prompts)
+    assert selected_ratio(null, [one, part]) == pytest.approx(gain)
+
+
+def test_a_test_that_cannot_reject_stops_early_and_decides_as_it_would_have():
+    data = simulated(PreferenceLaw(-1.5, 0.8, [0.0], [1.0]), 1)
+    null = fit_candidate(data, NO_INCENTIVE)
+    every = bootstrap_ratios(data, null, [ONE], 39, np.random.default_rng(0))
+    for observed in [0.0, *np.sort(every)[[10, 30, 36, 37, 38]], np.inf]:
+        some = bootstrap_ratios(data, null, [ONE], 39, np.random.default_rng(0), observed=observed)
+        np.testing.assert_array_equal(some, every[: len(some)])
+        rejects = bootstrap_p_value(observed, every) <= 0.05
+        assert (bootstrap_p_value(observed, some) <= 0.05) == rejects
+        assert (len(some) == 39) or not rejects
+    assert len(bootstrap_ratios(data, null, [ONE], 39, np.random.default_rng(0), observed=0.0)) == 2
 
 
 def test_p_value_counts_the_data_among_the_simulations():
