@@ -72,7 +72,7 @@ def solve(
         For "branch-and-bound": whether to prove the answer optimal in rationals.  By default up to 200
         leaves of the search tree, where it costs some hundredths of a second; with True up to 20,000, at
         about half a millisecond each.  Beyond that the certificate says "feasible" and the bound is one of
-        floats.  Games of 12 or more types that face at most 6 leader actions are proved with True only,
+        floats.  Games of 36 or more types that face at most 6 leader actions are proved with True only,
         which makes their search slower.
     throw : bool
         Whether to raise where no strategy was found; with False the result carries NaN and the status.

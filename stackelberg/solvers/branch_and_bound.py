@@ -27,7 +27,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,12 @@ MOST_FACETS = 2000
 """Facets of the hull that a reduced search can hold; where they do not do, the game is searched unreduced."""
 RESTART_NODES = 256
 """Size of the tree at which a cheaply cut root is cut again, and at which threads start."""
+LATE_RESTART_NODES = 1000
+"""The same where few types have many replies: there the root takes as long as so many nodes."""
+LOCAL_CUT_TYPES = 36
+"""From so many types on, where they face few coordinates, cuts below the root save more time than they take."""
+ROOT_ROUNDS = 60
+"""Most rounds of cuts at a root that is cut to the end."""
 
 
 def branch_and_bound(
@@ -96,7 +102,7 @@ def branch_and_bound(
     most_leaves : int
         Up to this many leaves the proposal carries a proof of optimality; 0 asks for none.
     local_cuts : bool
-        Whether 12 or more types that face at most 6 coordinates get cuts that hold below one node only: far
+        Whether 36 or more types that face at most 6 coordinates get cuts that hold below one node only: far
         fewer nodes, but no proof.
 
     Returns
@@ -171,25 +177,38 @@ class _Tuning:
     """Settings by size; tuned on seeds that no benchmark uses."""
 
     local_cuts: int
+    root_rounds: int
     rounds: int
     candidates: int
     starts: int
     tail: float
-    restart: bool
+    restart_nodes: int
 
     @classmethod
     def of(cls, types: int, strategies: int, coordinates: int, local_cuts: bool) -> "_Tuning":
-        local = int(local_cuts and coordinates <= 6 and types >= 12)
+        local = int(local_cuts and coordinates <= 6 and types >= LOCAL_CUT_TYPES)
+        is_reduced = coordinates < strategies
         tail = 0.1 if strategies >= 8 and types <= 4 else 0.03
         if strategies >= 16 or strategies * types <= 40:
             tail = 0.6  # branch soon: a tree that grows large restarts from a better root
+        root_rounds = ROOT_ROUNDS
+        if types <= (2 if is_reduced else 4):
+            root_rounds = 0  # strong branching alone closes most such trees before the first cuts are found
+        elif is_reduced and types <= 10:
+            root_rounds = 1 if types <= 4 and coordinates <= 6 else 3
+        elif types <= 6 and strategies * types <= 120:
+            root_rounds = 1
+        restart = 0
+        if strategies >= 16:
+            restart = LATE_RESTART_NODES if root_rounds == 0 and strategies >= 16 else RESTART_NODES
         return cls(
             local_cuts=local,
+            root_rounds=root_rounds,
             rounds=2 if local else 0,
             candidates=4 if local else 2 if 8 <= strategies < 16 else 3,
             starts=min(strategies, 3),
             tail=tail,
-            restart=strategies >= 16,
+            restart_nodes=restart,
         )
 
 
@@ -234,7 +253,7 @@ class Search:
         )
         m = game_leader.shape[1]
         tuning = _Tuning.of(types, strategies, m, local_cuts)
-        self._restart = tuning.restart
+        self._restart_nodes = tuning.restart_nodes
         self._local = 96 if tuning.local_cuts else 0
 
         by_action = game_follower.reshape(types, replies, m).transpose(0, 2, 1)
@@ -296,6 +315,7 @@ class Search:
         numbers[st.TAIL], numbers[st.OFFSET] = tuning.tail, self.offset / self.unit
         self.options = st.Options(
             local_cuts=tuning.local_cuts,
+            root_rounds=tuning.root_rounds,
             rounds=tuning.rounds,
             candidates=tuning.candidates,
             starts=tuning.starts,
@@ -412,8 +432,9 @@ class Search:
                 self.is_compiled, self._seconds_per_work = True, 0.0
             nodes_before, starts_before = self.nodes, self.best.counters[st.STARTS]
             shared = threads > 1 and not self.options.local_cuts and self.is_compiled
-            first = self._restart or (shared and self.nodes < RESTART_NODES)
-            until = min(most_nodes, RESTART_NODES) if first else most_nodes
+            alone = RESTART_NODES if shared and self.nodes < RESTART_NODES else 0
+            first = max(self._restart_nodes, alone)
+            until = min(most_nodes, first) if first else most_nodes
             budget = self._budget(self._grow * CHUNK_SECONDS, deadline - now)
             if shared and not first and self.best.counters[st.OPEN] >= threads:
                 outcome = self._run_shared(budget, until, threads)
@@ -423,7 +444,7 @@ class Search:
                 self.tree = st.grown(self.tree)
             elif outcome == st.FINISHED:
                 self._finished = True
-            elif self._restart and self.nodes >= RESTART_NODES:
+            elif self._restart_nodes and self.nodes >= self._restart_nodes:
                 self._restart_tree()
             # a root too large for the budget repeats its last step: give it more each time
             stuck = self.nodes == nodes_before and self.best.counters[st.STARTS] == starts_before
@@ -445,8 +466,9 @@ class Search:
             self.game, self.cuts, self.pool, self.tree, self.best, options, self.scratch, budget,
         )  # fmt: skip
         work = self.best.counters[st.WORK]
-        with held_interrupts():
-            fresh = self.is_compiled and not tiers.is_loaded()
+        fresh = self.is_compiled and not tiers.is_loaded()
+        # Python takes an interrupt only after a compiled kernel has returned: nothing to hold back there.
+        with held_interrupts() if fresh or not self.is_compiled else nullcontext():
             started = time.perf_counter()
             if self.is_compiled:
                 outcome = tiers.call_compiled("run", *arguments)
@@ -531,7 +553,8 @@ class Search:
 
     def _restart_tree(self) -> None:
         """Search anew from a root cut to the end, with the incumbent, cuts and struck replies kept."""
-        self._restart = False
+        self._restart_nodes = 0
+        self.options = self.options._replace(root_rounds=ROOT_ROUNDS)
         counters, m = self.best.counters, self.best.x.size
         trivial = st.new_basis(m, self.game.types)
         trivial_basis(self.game, self.cuts, trivial, self.scratch)

@@ -41,7 +41,6 @@ from stackelberg.solvers.tree import log_leaf
 
 CLOSED, OPENED, UNFINISHED = 0, 1, 2
 NODES_WITH_ASCENT, ASCENT_EVERY = 64, 16
-ROOT_ROUNDS = 60
 
 
 @inlined
@@ -237,7 +236,7 @@ def bound_node(
     """
     counters, numbers = best.counters, best.numbers
     is_root = 1 if counters[ROOT] < 2 else 0
-    rounds = ROOT_ROUNDS if is_root == 1 else options.rounds
+    rounds = options.root_rounds if is_root == 1 else options.rounds
     round_number, stalled, repaired, previous = 0, 0, 0, -NOTHING
     ray = s.ray
     while True:

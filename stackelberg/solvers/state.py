@@ -139,6 +139,7 @@ class Options(NamedTuple):
     """Settings that the size of the game decides."""
 
     local_cuts: int
+    root_rounds: int
     rounds: int
     candidates: int
     starts: int

@@ -132,13 +132,28 @@ def test_equality_constraints_and_an_empty_set_of_commitments():
 
 
 def test_local_cuts_where_few_leader_actions_meet_many_types():
-    game = random_game(1, 12, 3, 2)
+    game = random_game(1, 40, 3, 2)
     search = bb.Search(presolve(game))
     assert search.options.local_cuts == 1
     found = bb.branch_and_bound(game)
-    assert found.value == pytest.approx(multiple_lps(game).value, abs=1e-7)
+    assert found.value == pytest.approx(sb.solve(game, method="cells").value, abs=1e-7)
     assert sb.solve(game, method="branch-and-bound").certificate.claim == "feasible"
     assert sb.solve(game, method="branch-and-bound", prove=True).certificate.claim == "optimal"
+
+
+def test_a_small_tree_grown_large_starts_again_from_a_cut_root(monkeypatch):
+    monkeypatch.setattr(bb, "LATE_RESTART_NODES", 100)
+    game = random_game(1, 4, 20, 20)
+    search = bb.Search(presolve(game))
+    assert search.options.root_rounds == 0
+    assert not search.advance(node_limit=99)
+    assert search.best.counters[state.SEPARATIONS] == 0
+    before = search.value
+    assert search.advance()
+    assert search.options.root_rounds == bb.ROOT_ROUNDS
+    assert search.best.counters[state.SEPARATIONS] > 0
+    assert search.value >= before
+    assert search.bound - search.value <= 2e-8 * search.unit
 
 
 def test_local_cuts_still_cut_where_each_of_many_types_is_worth_little():
