@@ -141,7 +141,8 @@ def run(
             numbers[UNRESOLVED] = max(numbers[UNRESOLVED], bound)
             log_leaf(best, s.fixed, s.basis, -1)
         elif l >= 0:
-            if counters[ROOT] == 0 and options.root_rounds > 0 and result[2] != BROKEN:  # cut once more, with the replies that are left
+            if counters[ROOT] == 0 and options.root_rounds > 0 and result[2] != BROKEN:
+                # cut once more, with the replies that are left
                 counters[ROOT] = 1
                 put_back(game, tree, best, slot, bound, s)
                 continue
