@@ -24,6 +24,8 @@ from estimators.latent_class_law import ClassLaw
 from estimators.latent_class_pooled import PooledClasses
 from estimators.law_check import check_law
 from estimators.law_draws import LawDraws, law_draws
+from estimators.method_comparison import MethodComparison, compare_methods
+from estimators.method_figure import method_figure
 from estimators.newton import EstimationWarning
 from estimators.npmle import Npmle
 from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations
@@ -31,10 +33,14 @@ from estimators.payoff_bounds import PayoffBounds
 from estimators.planning import law_bound, plan, plan_gap
 from estimators.policy import Assumptions, faking_game, policy_plane, recommend
 from estimators.pooling import pool
+from estimators.population import Population, fit_population
 from estimators.posterior import Posterior
+from estimators.prediction import leave_one_out, predict_faking
 from estimators.readers import read_observations
+from estimators.scenarios import scenarios
 from estimators.shares import PreferenceLaw
 from estimators.simulate import Design, Estimate, Recoverable, Recovery, Refit, cramer_rao, recover
+from estimators.simulate_methods import SimulatedMethods, simulate_methods
 from estimators.structural import StructuralPayoffs
 
 __all__ = [
@@ -52,20 +58,24 @@ __all__ = [
     "IdentificationError",
     "LatentClasses",
     "LawDraws",
+    "MethodComparison",
     "Npmle",
     "ObservationError",
     "Observations",
     "PayoffBounds",
     "PooledClasses",
+    "Population",
     "Posterior",
     "PreferenceLaw",
     "Recoverable",
     "Recovery",
     "Refit",
+    "SimulatedMethods",
     "StructuralPayoffs",
     "check_law",
     "checkpoints",
     "compare",
+    "compare_methods",
     "compliance_gap",
     "cramer_rao",
     "datasets",
@@ -75,21 +85,27 @@ __all__ = [
     "faking_game",
     "faking_share_under",
     "fit_crossed",
+    "fit_population",
     "fracture",
     "fracture_average",
     "fracture_curve",
     "law_bound",
     "law_draws",
+    "leave_one_out",
+    "method_figure",
     "plan",
     "plan_gap",
     "policy_plane",
     "pool",
+    "predict_faking",
     "published_gaps",
     "read_observations",
     "recommend",
     "recover",
     "require_prompt_level",
+    "scenarios",
     "sharp_bounds",
+    "simulate_methods",
     "threshold",
     "value_of_arm",
 ]

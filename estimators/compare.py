@@ -105,9 +105,9 @@ def compare(
         names = [over] if isinstance(over, str) else list(over)
     rows = []
     for name in names:
-        groups = [(labels[name], _prompt_gaps(group)) for labels, group in obs.groups(name)]
+        groups = [(labels[name], prompt_gaps(group)) for labels, group in obs.groups(name)]
         for (first, a), (second, b) in itertools.combinations(groups, 2):
-            rows.append({"over": name, "first": first, "second": second, **_difference(a, b, level)})
+            rows.append({"over": name, "first": first, "second": second, **difference(a, b, level)})
     if not rows:
         there = ", ".join(names or OVER)
         raise ObservationError(f"nothing to compare: none of {there} has two values in these observations")
@@ -131,14 +131,14 @@ def q_values(p_values: ArrayLike, control: Literal["bh", "by"] = "bh") -> NDArra
     return q
 
 
-def _prompt_gaps(obs: Observations) -> pd.Series:
+def prompt_gaps(obs: Observations) -> pd.Series:
     """Train rate minus deploy rate of each prompt, its pairs averaged, indexed by prompt."""
     pairs = obs.pairs()
     gap = pairs["agreed_train"] / pairs["n_train"] - pairs["agreed_deploy"] / pairs["n_deploy"]
     return gap.groupby([pairs[name] for name in PROMPT_KEY if name in pairs], sort=False).mean()
 
 
-def _difference(a: pd.Series, b: pd.Series, level: float) -> dict[str, float | int | str]:
+def difference(a: pd.Series, b: pd.Series, level: float) -> dict[str, float | int | str]:
     """One row: the difference of two means over prompts, which may overlap."""
     both = pd.concat({"a": a, "b": b}, axis=1)
     shared = int(both.notna().all(axis=1).sum())

@@ -39,7 +39,7 @@ from scipy.stats.distributions import rv_frozen
 from estimators.count_cells import CountCells, count_cells
 from estimators.fracture_bounds import average_sheets, fracture_sheets, likelihood_bounds
 from estimators.gap import check_level, cluster_wilson, prompt_means
-from estimators.observations import ORIENTATIONS, SAFETY, ObservationError, Observations
+from estimators.observations import ORIENTATIONS, PROMPT_KEY, SAFETY, ObservationError, Observations
 
 EVENTS = ("disagree", "unsafe")
 DEFAULT_TAUS = tuple(Fraction(step, 20) for step in range(1, 21))
@@ -127,6 +127,17 @@ def fracture(
     5       92      0.38      0.0
     """
     return fracture_curve(obs, by, [tau], event=event, level=level, bounds=bounds)
+
+
+def prompt_fracture(obs: Observations, tau: float | Fraction = 0.5) -> pd.Series:
+    """Share of each prompt's pairs that are flagged in deploy only, indexed by prompt: its mean is `fracture`."""
+    pairs = obs.pairs()
+    train, deploy = (
+        _flagged(_events(pairs, obs, "disagree", context), pairs[f"n_{context}"], _exact(tau))
+        for context in ("train", "deploy")
+    )
+    key = [pairs[name] for name in PROMPT_KEY if name in pairs]
+    return pd.Series(~train & deploy, index=pairs.index, dtype=float).groupby(key, sort=False).mean()
 
 
 def fracture_curve(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,10 @@ class Observations:
 
     def pairs(self) -> pd.DataFrame:
         """One row per pair, first seen first: labels, n_train, agreed_train, n_deploy, agreed_deploy."""
+        return self._pairs.copy()
+
+    @cached_property
+    def _pairs(self) -> pd.DataFrame:
         rows = self.frame[[*self._pair_key(), "context", "n"]].assign(agreed=self.agreed())
         train, deploy = (rows[rows["context"] == context].drop(columns="context") for context in CONTEXTS[:2])
         return train.merge(deploy, on=self._pair_key(), suffixes=("_train", "_deploy"), validate="one_to_one")
@@ -157,9 +162,14 @@ class Observations:
             A name in `by` that is no column, or one that could part a train row from its deploy row.
         """
         names = self._group_names(by)
+        by_group: list[Any] = list(self._pairs.groupby(names, sort=False)) if names else [((), self._pairs)]
+        pairs = dict(by_group)
         for values, rows in self.frame.groupby(names, sort=False) if names else [((), self.frame)]:
             labels = {name: str(value) for name, value in zip(names, values)}
-            yield labels, Observations(rows.reset_index(drop=True), self.orientation, self.safety)
+            group = Observations(rows.reset_index(drop=True), self.orientation, self.safety)
+            # a pair is of one group, so pairing once will do: it costs more than what is done with the pairs
+            group.__dict__["_pairs"] = pairs.get(values, self._pairs.iloc[:0]).reset_index(drop=True)
+            yield labels, group
 
     def counts(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
         """Pooled counts per group and context: labels, context, prompts (pairs), n, complied, agreed."""

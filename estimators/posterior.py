@@ -72,7 +72,8 @@ class Posterior:
         Posterior predictive checks; see `estimators.posterior_check.predictive_checks`.
     draws_ : (M, G, P)
         Working parameters of each model.
-    models_ : tuple of str
+    models_, families_ : tuple of str
+        Families in the order of `idata_`; not set by `fit_target`.
     r_hat_, ess_ : float
         The largest R̂ and the smallest bulk effective sample size of all sampled quantities.
     divergences_ : int
@@ -158,7 +159,8 @@ class Posterior:
                 f"{len(groups)} models are observed and pool is False; fit each by itself with obs.groups"
             )
         labels = tuple(group.get("model", "all") for group, _ in groups)
-        family = np.unique([group.get("family", "") for group, _ in groups], return_inverse=True)[1]
+        names, family = np.unique([group.get("family", "") for group, _ in groups], return_inverse=True)
+        self.families_ = tuple(names.tolist())
         model, cells = self._model(obs, [part for _, part in groups])
         return self.fit_target(Target(model, cells, family.astype(np.int64)), labels)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stackelberg import cli_predict
 from stackelberg.equilibrium import SolveError
 from stackelberg.files import equilibrium_record, read_game
 from stackelberg.game import GameError
@@ -79,17 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         "reasoning; or a log of Inspect, lm-eval, open-source-alignment-faking or VLAF, file or folder. "
         + ORIENTATION_HELP,
     )
-    counts.add_argument("counts", type=Path, nargs="?", metavar="LOG")
-    counts.add_argument("--shipped", choices=SHIPPED, help="analyse shipped data instead of a file")
-    counts.add_argument(
-        "--orientation", help="what complying means, see below; shipped data and our own logs carry theirs"
-    )
-    counts.add_argument("--safety", help="complied-is-safe, complied-is-unsafe or neutral (default)")
+    _log(counts)
     counts.add_argument("--by", help="columns whose groups are analysed apart, such as model,method,axis")
-    counts.add_argument(
-        "--unpaired", choices=("raise", "drop"), default="raise", help="prompts with one context only"
-    )
-    _reading(counts)
     counts.add_argument("-o", "--output", type=Path, default=Path("stackelberg-analysis"), metavar="DIR")
     counts.add_argument(
         "--bootstrap", type=int, default=199, help="simulated data sets per test (default: 199)"
@@ -110,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         assumed.add_argument(f"--{flag}", type=float, metavar="X", help=words)
     counts.set_defaults(run=_analyze)
+
+    cli_predict.add_commands(commands, _log, _observations)
 
     table = commands.add_parser("convert", help="from any log to a tidy table of counts, CSV or Parquet")
     table.add_argument("log", type=Path, metavar="LOG")
@@ -148,6 +142,20 @@ def _parser() -> argparse.ArgumentParser:
     asked.add_argument("--json", action="store_true", help="print rates and agreement as JSON")
     asked.set_defaults(run=_evaluate)
     return parser
+
+
+def _log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("counts", type=Path, nargs="?", metavar="LOG")
+    parser.add_argument("--shipped", choices=SHIPPED, help="analyse shipped data instead of a file")
+    parser.add_argument(
+        "--orientation",
+        help="what complying means (see analyze --help); shipped data and our own logs carry theirs",
+    )
+    parser.add_argument("--safety", help="complied-is-safe, complied-is-unsafe or neutral (default)")
+    parser.add_argument(
+        "--unpaired", choices=("raise", "drop"), default="raise", help="prompts with one context only"
+    )
+    _reading(parser)
 
 
 def _reading(parser: argparse.ArgumentParser) -> None:

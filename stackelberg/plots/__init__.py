@@ -11,6 +11,7 @@ from stackelberg.plots.games import (
     reply_strips,
     value_curve,
 )
+from stackelberg.plots.predicted import method_effects, method_levels, prediction_bands
 from stackelberg.plots.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
 from stackelberg.plots.training import method_curves, method_regions, modification_plane
 from stackelberg.plots.uncertainty import fracture, indifference_beliefs
@@ -29,9 +30,12 @@ __all__ = [
     "gaps",
     "indifference_beliefs",
     "method_curves",
+    "method_effects",
+    "method_levels",
     "method_regions",
     "modification_plane",
     "phase_diagram",
+    "prediction_bands",
     "reply_simplex",
     "reply_strips",
     "tornado",

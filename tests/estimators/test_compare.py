@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from estimators.compare import _difference, compare, q_values
+from estimators.compare import compare, difference, q_values
 from estimators.datasets import load_vlaf
 from estimators.observations import ObservationError, Observations
 
@@ -92,7 +92,7 @@ def test_with_no_difference_few_tables_find_one(own_prompts):
     for seed in range(250):
         rows = drawn(seed, 4, 25, own_prompts=own_prompts)
         by_model = [pd.Series(gaps(rows, f"m{m}")) for m in range(4)]
-        p = [_difference(a, b, 0.95)["p_value"] for a, b in itertools.combinations(by_model, 2)]
+        p = [difference(a, b, 0.95)["p_value"] for a, b in itertools.combinations(by_model, 2)]
         found.append((q_values(p) <= 0.05).any())
     assert np.mean(found) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 250)
     shifted = compare(observe(drawn(1, 4, 25, 0.4, own_prompts)), "model")
