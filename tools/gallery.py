@@ -13,9 +13,9 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tools import gallery_figures
-from tools.gallery_figures import FIGURES
+from tools import gallery_figures, gallery_predictions
 
+FIGURES = (*gallery_figures.FIGURES, *gallery_predictions.FIGURES)
 DOCS = Path(__file__).parent.parent / "docs"
 MOST_BYTES = 100_000
 
