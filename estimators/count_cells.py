@@ -182,18 +182,34 @@ def pair_cells(obs: Observations) -> CountCells:
     return count_cells(pairs[["n_train", "n_deploy"]], pairs[["agreed_train", "agreed_deploy"]])
 
 
-def belief_cells(obs: Observations, beliefs: Mapping[str, float]) -> tuple[CountCells, int]:
-    """Cells in which each row has its stated belief, or the belief of its context where none is stated.
+@dataclass(frozen=True, eq=False)
+class BeliefUnits:
+    """Rows of counts with their beliefs, one unit per row; see `belief_units`.
 
-    A unit is one prompt of one model, family, method, axis and setting: its arms share one preference. Rows
-    of context "none" without a stated belief tell nothing about incentives and are left out.
-
-    Returns
-    -------
-    cells : CountCells
-        S is the largest number of rows of a unit.
+    Attributes
+    ----------
+    n, k : (N, S) of int
+        Samples and agreements; n = 0 where a unit lacks a context.
+    beliefs : (N, S)
+    labels : DataFrame of N rows
+        The unit's labels, those of model, family, method, axis, setting and prompt_id that there are.
     unused : int
         Rows left out because they carry no belief.
+    """
+
+    n: Ints
+    k: Ints
+    beliefs: Floats
+    labels: pd.DataFrame
+    unused: int
+
+
+def belief_units(obs: Observations, beliefs: Mapping[str, float]) -> BeliefUnits:
+    """Rows of counts in which each sample has its stated belief, or that of its context where none is stated.
+
+    A unit is one prompt of one model, family, method, axis and setting: its arms share one preference. Rows
+    of context "none" without a stated belief tell nothing about incentives and are left out. S is the largest
+    number of rows of a unit.
     """
     frame = obs.frame.assign(agreed=obs.agreed().to_numpy())
     belief = frame["context"].map(dict(beliefs)).astype(float)
@@ -214,4 +230,11 @@ def belief_cells(obs: Observations, beliefs: Mapping[str, float]) -> tuple[Count
     # Ascending beliefs fill slots from the right, so that with two contexts the train column comes first.
     column = shape[1] - 1 - slot
     n[unit, column], k[unit, column], told[unit, column] = rows["n"], rows["agreed"], rows["belief"]
-    return count_cells(n, k, told), unused
+    labels = rows.loc[slot == 0, unit_key].reset_index(drop=True)
+    return BeliefUnits(n, k, told, labels, unused)
+
+
+def belief_cells(obs: Observations, beliefs: Mapping[str, float]) -> tuple[CountCells, int]:
+    """Cells of `belief_units`, and the number of rows left out because they carry no belief."""
+    units = belief_units(obs, beliefs)
+    return count_cells(units.n, units.k, units.beliefs), units.unused

@@ -56,8 +56,8 @@ class CrossedFit:
     log_likelihood : float
         In nats, with the binomial coefficients; the prompts' prior of f is integrated out.
     separate : float
-        Log-likelihood of the same models fitted apart; twice the difference, on M degrees of freedom, tests that
-        nothing is shared.
+        Log-likelihood of the same models fitted apart. The score of a loading is zero where all are, so twice the
+        difference follows no χ²; `estimators.relatives.sharing_test` tests that nothing is shared.
     factor : (N, F)
         Posterior probabilities of the nodes `FACTOR` of f_i, in the order of the prompts.
     converged : bool

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,9 @@ from estimators.latent_class_law import ClassLaw
 from estimators.shares import PreferenceLaw, agreement_rate, faking_share, simulate_agreed
 from estimators.simulate import Design, cramer_rao
 from estimators.structural_likelihood import GRADED, ONE, TWO, log_likelihood, quadrature
+
+if TYPE_CHECKING:
+    from estimators.structural import StructuralPayoffs
 
 Floats = NDArray[np.float64]
 Bound = Callable[[Design], Mapping[str, float]]
@@ -193,6 +197,81 @@ def law_bound(law: PreferenceLaw, beliefs: tuple[float, float] = (1.0, 0.0)) -> 
         return dict(zip(names, found.tolist(), strict=True))
 
     return bound
+
+
+def plan_fit(fit: StructuralPayoffs, interval: float, *, shares: bool = True) -> pd.DataFrame:
+    """Prompts and samples that bring the intervals of a fitted model's gap, incentive and faking share to a width.
+
+    Parameters
+    ----------
+    fit : StructuralPayoffs
+        Fitted, with beliefs of train and deploy as its design.
+    interval : float in (0, 1)
+        Width for gap and faking share. The incentive's is 4 artanh of it: the least shift of log-odds that moves a
+        rate by so much (`estimators.published_gaps`).
+    shares : bool
+        Whether shares of prompts mean something; otherwise only the gap is planned for.
+
+    Returns
+    -------
+    DataFrame
+        quantity ("gap", "delta" of one incentive, "faking_share" of the selected law), wanted (width), the columns of
+        `plan`, and reading: why a quantity has a single row without numbers.
+
+    Raises
+    ------
+    ValueError
+        An interval outside (0, 1).
+
+    Examples
+    --------
+    >>> from estimators.datasets import load_vlaf
+    >>> from estimators.structural import StructuralPayoffs
+    >>> model = next(group for labels, group in load_vlaf().groups("model") if labels["model"] == "Qwen3-8B")
+    >>> table = plan_fit(StructuralPayoffs(incentives="one", bootstrap=0).fit(model), 0.1)
+    >>> table.loc[table["fewest"], ["quantity", "samples", "prompts", "total_samples"]]
+            quantity  samples  prompts  total_samples
+    0            gap        1      438            876
+    11         delta       20      103           4120
+    12  faking_share        1      877           1754
+    """
+    if not 0 < interval < 1:
+        raise ValueError(
+            f"interval is {interval}; give the width of an interval between 0 and 1, such as 0.1"
+        )
+    beliefs = fit.beliefs["train"], fit.beliefs["deploy"]
+    logits = float(4 * np.arctanh(interval))
+    bounded = bool(np.isfinite(fit.covariance_[2, 2]))
+    spread = "" if shares else "no types of prompts"
+    tried = spread or ("" if bounded else "not identified: the incentive has no finite estimate")
+    undetected = "" if fit.verdict_ != "no incentive detected" else fit.verdict_
+    wanted = [
+        ("gap", interval, "", lambda: plan_gap(fit.law_, interval, beliefs=beliefs, level=fit.level)),
+        ("delta", logits, tried, lambda: _planned(fit.fits_["one"].law, "delta", logits, fit)),
+        (
+            "faking_share",
+            interval,
+            tried or undetected,
+            lambda: _planned(fit.law_, "faking_share", interval, fit),
+        ),
+    ]
+    parts = []
+    for quantity, width, reason, planned in wanted:
+        table = _table([(0, 0, 0, np.nan, np.nan)]) if reason else planned()
+        unknown = "" if reason or (table["prompts"] > 0).any() else "not identified at this law"
+        parts.append(table.assign(quantity=quantity, wanted=width, reading=reason or unknown))
+    front = ["quantity", "wanted"]
+    return pd.concat(parts, ignore_index=True)[[*front, *parts[0].columns.difference([*front], sort=False)]]
+
+
+def _planned(law: PreferenceLaw, quantity: str, width: float, fit: StructuralPayoffs) -> pd.DataFrame:
+    beliefs = fit.beliefs["train"], fit.beliefs["deploy"]
+    if len(law.deltas) > 2:
+        return _table([(0, 0, 0, np.nan, np.nan)])
+    bound = law_bound(law, beliefs)
+    return plan(
+        bound, quantity, width, design=lambda n, samples: Design.regular(n, samples, beliefs), level=fit.level
+    )
 
 
 def _spread(law: PreferenceLaw | ClassLaw, beliefs: tuple[float, float]) -> tuple[float, float]:

@@ -86,6 +86,16 @@ def _parser() -> argparse.ArgumentParser:
     counts.add_argument(
         "--bootstrap", type=int, default=199, help="simulated data sets per test (default: 199)"
     )
+    counts.add_argument(
+        "--interval",
+        type=float,
+        default=0.1,
+        metavar="WIDTH",
+        help="plan prompts and samples for intervals of this width (default: 0.1)",
+    )
+    counts.add_argument(
+        "--posterior", action="store_true", help="sample the posterior too; takes minutes and the extra bayes"
+    )
     counts.add_argument("--seed", type=int, default=0)
     counts.add_argument("--json", action="store_true", help="print results.json instead of the summary")
     assumed = counts.add_argument_group("assumptions, printed with every result")
@@ -255,6 +265,8 @@ def _analyze(options: argparse.Namespace) -> int:
         by,
         _assumptions(options),
         bootstrap=options.bootstrap,
+        interval=options.interval,
+        posterior=options.posterior,
         seed=options.seed,
         progress=sys.stderr.isatty(),
     )

@@ -90,9 +90,10 @@ def page(
 
 def _most_faking(record: Mapping[str, Any], groups: Sequence[Group]) -> int:
     """The group that the controls show first: the largest faking share among those with an incentive."""
+    own = [entry["structural"]["faking_share"]["estimate"] for entry in record["groups"]]
     shares = [
-        entry["structural"]["faking_share"]["estimate"] if group.detected else -1.0
-        for entry, group in zip(record["groups"], groups, strict=True)
+        -1.0 if share is None or not group.detected else share
+        for share, group in zip(own, groups, strict=True)
     ]
     return shares.index(max(shares))
 

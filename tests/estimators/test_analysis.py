@@ -139,3 +139,41 @@ def test_comparisons_and_bounds_are_in_the_analysis(analysis):
     assert len(analysis.discordant) == len(analysis.diagnostics) == len(analysis.gaps)
     assert (analysis.discordant["q_value"] >= analysis.discordant["p_value"]).all()
     assert "Gaps that differ at a false-discovery rate of 5 %" in summary(analysis, "x").replace("\n", " ")
+
+
+def test_the_checks_are_in_the_analysis_with_their_readings(analysis):
+    """Four stages on the same prompts: laws, bounds, shared prompts, pooling by method, and a plan for each."""
+    own = analysis.law_checks[analysis.law_checks["axis"] == "all"]
+    assert set(own["law"]) == {"normal", "logistic", "any", "none assumed", "graded"}
+    pooled = analysis.law_checks[analysis.law_checks["axis"] != "all"]
+    assert pooled["reading"].str.startswith("not checked").all()
+    assert len(analysis.payoff_bounds) == 4
+    assert set(analysis.crossed["parameter"]) == {"mu", "loading", "sigma", "delta", "explained"}
+    assert analysis.sharing["p_value"].iloc[0] <= 0.01
+    assert analysis.pooling["over"].unique().tolist() == ["method"]  # one family
+    assert (analysis.selection.loc[analysis.selection["axis"] != "all", "incentives"] == "one").all()
+    text = " ".join(summary(analysis, "x").split())
+    for words in (
+        "Other laws of preference",
+        "Indifference belief",
+        "not identified; only their sum",
+        "--posterior",
+    ):
+        assert words in text
+
+
+def test_a_plan_reaches_the_width_it_names(analysis):
+    table = analysis.planning[analysis.planning["prompts"] > 0]
+    assert (table["width"] <= table["wanted"] * (1 + 1e-9)).all()
+    few = table[table["quantity"] == "gap"].groupby("method")["fewest"].sum()
+    assert (few == 1).all()
+    wider = table[(table["quantity"] == "delta") & (table["samples"] == 10)].set_index("method")
+    now = wider["prompts_now"] * (wider["width_now"] / wider["wanted"]) ** 2
+    # The delta of each stage was fitted to 92 prompts at ten samples, so its present width says the same.
+    np.testing.assert_allclose(wider["prompts"], now, rtol=0.15)
+
+
+@pytest.mark.parametrize("interval", [0.0, 1.0])
+def test_an_interval_that_is_no_width_is_refused(interval):
+    with pytest.raises(ValueError, match="interval is"):
+        analyze(olmo(), interval=interval)
