@@ -241,18 +241,20 @@ def plan_fit(fit: StructuralPayoffs, interval: float, *, shares: bool = True) ->
         )
     beliefs = fit.beliefs["train"], fit.beliefs["deploy"]
     logits = float(4 * np.arctanh(interval))
-    bounded = bool(np.isfinite(fit.covariance_[2, 2]))
+    bounded = bool(np.isfinite(fit.fits_["one"].covariance[2, 2]))
     spread = "" if shares else "no types of prompts"
     tried = spread or ("" if bounded else "not identified: the incentive has no finite estimate")
     undetected = "" if fit.verdict_ != "no incentive detected" else fit.verdict_
+    one = _remembered(fit.fits_["one"].law, beliefs)
+    chosen = one if fit.chosen_ == "one" else _remembered(fit.law_, beliefs)
     wanted = [
         ("gap", interval, "", lambda: plan_gap(fit.law_, interval, beliefs=beliefs, level=fit.level)),
-        ("delta", logits, tried, lambda: _planned(fit.fits_["one"].law, "delta", logits, fit)),
+        ("delta", logits, tried, lambda: _planned(one, "delta", logits, fit)),
         (
             "faking_share",
             interval,
             tried or undetected,
-            lambda: _planned(fit.law_, "faking_share", interval, fit),
+            lambda: _planned(chosen, "faking_share", interval, fit),
         ),
     ]
     parts = []
@@ -264,14 +266,26 @@ def plan_fit(fit: StructuralPayoffs, interval: float, *, shares: bool = True) ->
     return pd.concat(parts, ignore_index=True)[[*front, *parts[0].columns.difference([*front], sort=False)]]
 
 
-def _planned(law: PreferenceLaw, quantity: str, width: float, fit: StructuralPayoffs) -> pd.DataFrame:
+def _remembered(law: PreferenceLaw, beliefs: tuple[float, float]) -> Bound:
+    """`law_bound`, once for each number of samples of a regular design."""
+    known: dict[int, Mapping[str, float]] = {}
+
+    def bound(design: Design) -> Mapping[str, float]:
+        samples = int(design.n.max())
+        if samples not in known:
+            known[samples] = law_bound(law, beliefs)(design)
+        return known[samples]
+
+    return bound
+
+
+def _planned(bound: Bound, quantity: str, width: float, fit: StructuralPayoffs) -> pd.DataFrame:
     beliefs = fit.beliefs["train"], fit.beliefs["deploy"]
-    if len(law.deltas) > 2:
-        return _table([(0, 0, 0, np.nan, np.nan)])
-    bound = law_bound(law, beliefs)
-    return plan(
-        bound, quantity, width, design=lambda n, samples: Design.regular(n, samples, beliefs), level=fit.level
-    )
+
+    def design(prompts: int, samples: int) -> Design:
+        return Design.regular(prompts, samples, beliefs)
+
+    return plan(bound, quantity, width, design=design, level=fit.level)
 
 
 def _spread(law: PreferenceLaw | ClassLaw, beliefs: tuple[float, float]) -> tuple[float, float]:
