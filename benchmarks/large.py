@@ -13,8 +13,8 @@ from statistics import median
 from benchmarks import measure
 from benchmarks.instances import SEEDS, Size, instance
 from stackelberg.game import BayesianStackelbergGame
-from stackelberg.solvers.branch_and_bound import Search
 from stackelberg.solvers.presolve import presolve
+from stackelberg.solvers.resumable import Search
 
 HERE = Path(__file__).parent
 GOALS: dict[Size, tuple[float, str]] = {

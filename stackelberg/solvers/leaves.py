@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from stackelberg.equilibrium import Proof
 from stackelberg.solvers import state as st
 from stackelberg.solvers.ascent import NOTHING
-from stackelberg.solvers.envelope_cuts import EMPTY_REGION, FRESH, price_reply
 from stackelberg.solvers.master import master_lp, refactor, trivial_basis
 from stackelberg.solvers.presolve import Presolved
+from stackelberg.solvers.pricing import EMPTY_REGION, FRESH, price_reply
 from stackelberg.solvers.simplex import dot
 from stackelberg.solvers.state import (
     ACTIVE,

@@ -20,9 +20,9 @@ import numpy as np
 
 from stackelberg.solvers.ascent import NOTHING, make_starts, threshold
 from stackelberg.solvers.branching import ALL_FIXED, OUT_OF_TIME, choose_branch, push_children
-from stackelberg.solvers.envelope_cuts import price_reply
 from stackelberg.solvers.master import trivial_basis
 from stackelberg.solvers.node import CLOSED, UNFINISHED, bound_node, load_node
+from stackelberg.solvers.pricing import price_reply
 from stackelberg.solvers.state import (
     ACTIVE,
     BROKEN,

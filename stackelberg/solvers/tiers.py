@@ -24,6 +24,7 @@ MODULES = (
     "simplex",
     "master",
     "reduction",
+    "pricing",
     "envelope_cuts",
     "ascent",
     "tree",

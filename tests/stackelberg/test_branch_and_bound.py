@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 
 import stackelberg as sb
 from stackelberg.solvers import branch_and_bound as bb
-from stackelberg.solvers import leaves, reduction, state, tiers
+from stackelberg.solvers import interrupts, leaves, progress, reduction, resumable, state, tiers, tuning
 from stackelberg.solvers.ascent import leader_value
 from stackelberg.solvers.multiple_lps import multiple_lps
 from stackelberg.solvers.presolve import presolve
@@ -133,7 +133,7 @@ def test_equality_constraints_and_an_empty_set_of_commitments():
 
 def test_local_cuts_where_few_leader_actions_meet_many_types():
     game = random_game(1, 40, 3, 2)
-    search = bb.Search(presolve(game))
+    search = resumable.Search(presolve(game))
     assert search.options.local_cuts == 1
     found = bb.branch_and_bound(game)
     assert found.value == pytest.approx(sb.solve(game, method="cells").value, abs=1e-7)
@@ -142,15 +142,15 @@ def test_local_cuts_where_few_leader_actions_meet_many_types():
 
 
 def test_a_small_tree_grown_large_starts_again_from_a_cut_root(monkeypatch):
-    monkeypatch.setattr(bb, "LATE_RESTART_NODES", 100)
+    monkeypatch.setattr(tuning, "LATE_RESTART_NODES", 100)
     game = random_game(1, 4, 20, 20)
-    search = bb.Search(presolve(game))
+    search = resumable.Search(presolve(game))
     assert search.options.root_rounds == 0
     assert not search.advance(node_limit=99)
     assert search.best.counters[state.SEPARATIONS] == 0
     before = search.value
     assert search.advance()
-    assert search.options.root_rounds == bb.ROOT_ROUNDS
+    assert search.options.root_rounds == tuning.ROOT_ROUNDS
     assert search.best.counters[state.SEPARATIONS] > 0
     assert search.value >= before
     assert search.bound - search.value <= 2e-8 * search.unit
@@ -164,7 +164,7 @@ def test_local_cuts_still_cut_where_each_of_many_types_is_worth_little():
 
 def test_rank_reduction_searches_fewer_coordinates():
     game = random_game(0, 4, 20, 3, "low rank")
-    search = bb.Search(presolve(game))
+    search = resumable.Search(presolve(game))
     assert search.columns is not None
     assert search.best.x.size == 5  # three common factors, one of the followers' own, and the constant
     assert search.advance()
@@ -191,13 +191,13 @@ def test_a_hull_that_is_not_closed_costs_time_and_not_the_answer(monkeypatch):
     """Reduced as far as it goes, with room for one facet: the search notices and starts again unreduced."""
     monkeypatch.setattr(reduction, "MOST_COORDINATES", 99)
     monkeypatch.setattr(reduction, "LARGEST_SHARE", 1.0)
-    monkeypatch.setattr(bb, "MOST_FACETS", 1)
+    monkeypatch.setattr(resumable, "MOST_FACETS", 1)
     reported = []
     for seed in range(6):
         rng = np.random.default_rng(seed)
         game = sb.BayesianStackelbergGame(rng.random((2, 24, 3)), rng.random((2, 24, 3)), [0.5, 0.5])
         small = presolve(game)
-        reduced = bb.Search(small)
+        reduced = resumable.Search(small)
         assert reduced.columns is not None
         reported.append(bb._proposal(game, small, reduced, reduced.advance(), 0.0, None).status)
         found = bb.branch_and_bound(game)
@@ -239,9 +239,9 @@ def test_a_gap_stops_early_with_a_valid_bound():
 
 def test_a_search_in_tiny_steps_ends_where_one_step_ends(monkeypatch):
     game = random_game(7, 6, 6, 4)
-    whole, steps = bb.Search(presolve(game)), bb.Search(presolve(game))
+    whole, steps = resumable.Search(presolve(game)), resumable.Search(presolve(game))
     assert whole.advance()
-    monkeypatch.setattr(bb.Search, "_budget", tiny_budget)
+    monkeypatch.setattr(resumable.Search, "_budget", tiny_budget)
     assert not steps.advance(node_limit=2)
     assert steps.value <= whole.value + 1e-9 <= steps.bound + 2e-9
     assert steps.advance()
@@ -249,14 +249,14 @@ def test_a_search_in_tiny_steps_ends_where_one_step_ends(monkeypatch):
 
 
 def interrupted_step(search):
-    with bb.held_interrupts():
+    with interrupts.held_interrupts():
         signal.raise_signal(signal.SIGINT)
         search.advance(node_limit=1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
 def test_an_interrupt_leaves_a_search_that_goes_on():
-    search = bb.Search(presolve(random_game(7, 6, 6, 4)))
+    search = resumable.Search(presolve(random_game(7, 6, 6, 4)))
     usual = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -270,7 +270,7 @@ def test_an_interrupt_leaves_a_search_that_goes_on():
 
 def test_a_number_that_is_none_costs_a_repair_and_not_the_answer():
     game = random_game(3, 4, 5, 3)
-    whole, broken = bb.Search(presolve(game)), bb.Search(presolve(game))
+    whole, broken = resumable.Search(presolve(game)), resumable.Search(presolve(game))
     assert whole.advance()
     assert not broken.advance(node_limit=1)
     broken.tree.basis[:, 0] = broken.tree.basis[:, 1]  # a singular basis at every open node
@@ -282,15 +282,15 @@ def test_a_number_that_is_none_costs_a_repair_and_not_the_answer():
 
 def test_progress_and_messages_name_the_tier(capsys, monkeypatch):
     game = random_game(7, 6, 6, 4)
-    monkeypatch.setattr(bb, "PROGRESS_SECONDS", 0.0)
-    monkeypatch.setattr(bb.Search, "_budget", tiny_budget)
-    monkeypatch.setattr(bb, "_needs_compiled", lambda seconds: False)
+    monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(resumable.Search, "_budget", tiny_budget)
+    monkeypatch.setattr(resumable, "_needs_compiled", lambda seconds: False)
     assert "interpreted" in bb.branch_and_bound(game, progress=True).message
     assert "bound" in capsys.readouterr().err
 
 
 def tiny_budget(search, seconds, left):
-    return int(20_000 * seconds / bb.CHUNK_SECONDS)
+    return int(20_000 * seconds / resumable.CHUNK_SECONDS)
 
 
 def damaged(proof, field, change):
@@ -358,12 +358,12 @@ def test_the_compiled_tier_takes_over_and_agrees(monkeypatch):
     """Compiles where no cache is found, which takes half a minute."""
     for seed, kind in [(0, "normal"), (1, "integers"), (2, "low rank")]:
         game = random_game(seed, 6, 8, 4, kind)
-        plain = bb.Search(presolve(game), most_leaves=5000)
+        plain = resumable.Search(presolve(game), most_leaves=5000)
         assert plain.advance()
-        both = bb.Search(presolve(game), most_leaves=5000)
-        monkeypatch.setattr(bb.Search, "_budget", lambda self, *_: 10**7 if self.is_compiled else 3000)
+        both = resumable.Search(presolve(game), most_leaves=5000)
+        monkeypatch.setattr(resumable.Search, "_budget", lambda self, *_: 10**7 if self.is_compiled else 3000)
         both.advance(node_limit=1)
-        monkeypatch.setattr(bb, "_needs_compiled", lambda seconds: True)
+        monkeypatch.setattr(resumable, "_needs_compiled", lambda seconds: True)
         assert both.advance()
         monkeypatch.undo()
         assert tiers.is_loaded()
@@ -375,17 +375,17 @@ def test_the_compiled_tier_takes_over_and_agrees(monkeypatch):
 @pytest.mark.slow
 def test_threads_find_the_same_value_and_a_proof(monkeypatch):
     """On a low-rank game too, whose threads find facets of their own."""
-    monkeypatch.setattr(bb, "_needs_compiled", lambda seconds: True)
-    monkeypatch.setattr(bb, "RESTART_NODES", 8)
+    monkeypatch.setattr(resumable, "_needs_compiled", lambda seconds: True)
+    monkeypatch.setattr(resumable, "RESTART_NODES", 8)
     for game in (random_game(7, 8, 8, 5), random_game(3, 9, 12, 4, "low rank")):
         alone = bb.branch_and_bound(game)
         small = presolve(game)
-        search = bb.Search(small, most_leaves=20_000)
-        budget = bb.Search._budget
+        search = resumable.Search(small, most_leaves=20_000)
+        budget = resumable.Search._budget
         search.advance(node_limit=8)
-        monkeypatch.setattr(bb.Search, "_budget", lambda self, *_: 300_000)  # many rounds
+        monkeypatch.setattr(resumable.Search, "_budget", lambda self, *_: 300_000)  # many rounds
         assert search.advance(threads=3)
-        monkeypatch.setattr(bb.Search, "_budget", budget)
+        monkeypatch.setattr(resumable.Search, "_budget", budget)
         assert search.value == pytest.approx(alone.value, abs=1e-7)
         proposal = bb._proposal(game, small, search, True, 0.0, None)
         assert sb.certify(game, proposal).claim == "optimal"
@@ -397,7 +397,7 @@ def test_a_reply_that_is_nowhere_best_is_refuted_in_a_reduced_game():
     for seed in range(12):
         game = random_game(seed, 4, 9, 5, "low rank")
         equilibrium = sb.solve(game, method="branch-and-bound", prove=True)
-        search = bb.Search(presolve(game))
+        search = resumable.Search(presolve(game))
         assert search.advance()
         proved += len(leaves.nowhere_best(search.small, search.pool)) > 0
         assert equilibrium.certificate.claim == "optimal"
@@ -407,8 +407,8 @@ def test_a_reply_that_is_nowhere_best_is_refuted_in_a_reduced_game():
 def test_many_short_calls_count_as_one_long_one(monkeypatch):
     """A search that is called for a moment at a time is compiled when one long call would be."""
     seen = []
-    monkeypatch.setattr(bb, "_needs_compiled", lambda seconds: seen.append(seconds))
-    search = bb.Search(presolve(random_game(0, 12, 10, 5)))
+    monkeypatch.setattr(resumable, "_needs_compiled", lambda seconds: seen.append(seconds))
+    search = resumable.Search(presolve(random_game(0, 12, 10, 5)))
     search._is_large = False
     for _ in range(4):
         search.advance(deadline=time.perf_counter() + 0.02)
