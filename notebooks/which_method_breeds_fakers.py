@@ -209,6 +209,65 @@ for ax, (title, cues) in zip(axes, settings.items()):
 _ = axes[1].set_ylabel("")
 
 # %% [markdown]
+# ## Methods compared, axis by axis
+#
+# Counts of models trained with several methods are compared within each model, on shared prompts, and over models, with
+# false discoveries controlled over the whole table. No shipped data have one base model under several methods. The
+# stages of OLMo 2 32B are **a chain, not an experiment**: each was trained on the one before, on data of its own, so
+# each is compared with the stage before. The step from SFT to DPO leaves the gap where it was while the share of
+# prompts faked on rises; the step to GRPO raises both, most on fairness and care.
+
+# %%
+olmo = next(part for labels, part in est.datasets.load_vlaf().groups("family") if labels["family"] == "olmo2")
+chain = est.compare_methods(olmo, unit="family", chain=True)
+est.method_figure(chain, "faking_share")
+
+# %%
+columns = ["reference", "method", "measure", "difference", "low", "high", "q_value"]
+chain.differences.query("axis == 'all'")[columns].round(3)
+
+# %% [markdown]
+# The next table is **simulated** by the model of training above and is no evidence about any method: six methods, eight
+# base models of four families, three axes, prompts that do not plan. SFT at one unit dose widens the gap most, since it
+# moves most what refuses most; BCO, DPO and KTO differ by chance alone. A discovery (filled) is about the mean over
+# families of models; the thin line says how much less is known of one further model.
+
+# %%
+simulated = est.simulate_methods(families={"A": 2, "B": 2, "C": 2, "D": 2})
+methods = est.compare_methods(simulated.observations)
+est.method_figure(methods, "gap")
+
+# %%
+truth = simulated.truth.groupby(["axis", "method"])["gap"].mean()
+put_in = truth.sub(truth.xs("base", level="method"), level="axis").rename("put in")
+shown = methods.pooled.query("measure == 'gap' and axis != 'all'").set_index(["axis", "method"])
+shown.join(put_in)[["models", "put in", "effect", "low", "high", "new_low", "new_high", "q_value"]].round(2)
+
+# %% [markdown]
+# ## Faking predicted where nobody has looked
+#
+# The fitted models are a population from which a new one is drawn: a model of a stage that is known, or of a method
+# that has no data. What varies between models is far more than what a known model's prompts leave open. Left out one
+# by one, nine of the ten shipped models have their gap inside the 95 % interval predicted from the others, with the
+# method as the group.
+
+# %%
+people = est.fit_population(est.datasets.load_vlaf(), "method")
+asked = est.scenarios(np.linspace(0, 1, 41), informativeness=0.6)
+who = {
+    "the known GRPO stage": {"model": "olmo2-32b-instruct"},
+    "a new model, GRPO": {"group": "grpo"},
+    "a new model, KTO (no data)": {"group": "kto"},
+}
+figure, axes = plt.subplots(1, 3, figsize=(9.6, 3), layout="constrained", sharey=True)
+for ax, (title, named) in zip(axes, who.items()):
+    table = est.predict_faking(people, asked, **named)
+    plots.prediction_bands(table, ax, x="monitoring", xlabel="monitoring share q", ylabel="")
+    ax.set_title(title, loc="left", fontsize=10)
+_ = axes[0].set_ylabel("faking share of prompts")
+est.leave_one_out(people).round(2)
+
+# %% [markdown]
 # ## What checkpoints can say
 #
 # The stages of OLMo 2 32B, 92 prompts each. In the GRPO stage a shift that falls with the initial log-odds (SFT's
