@@ -32,10 +32,10 @@ NULLS = tuple(
     for mu, sigma in ((0.0, 0.8), (-1.5, 0.8), (-3.0, 2.0))
 )
 POWERS = (
-    *(Run(f"incentive 3 on {s:.0%} of prompts", StructuralTest(-1.5, 1.0, (0.0, 3.0), (1 - s, s)), USUAL, 200)
+    *(Run(f"incentive 3 on {s:.0%} of prompts", StructuralTest(-1.5, 1.0, (0.0, 3.0), (1 - s, s)), USUAL, 100)
       for s in (0.01, 0.02, 0.05)),
-    Run("incentive 0.15 on all prompts", StructuralTest(-1.5, 1.0, (0.15,)), USUAL, 200),
-    Run("incentive N(0, 0.5²) over prompts", StructuralTest(-1.5, 1.0, AROUND_ZERO, (0.05,) * 20), USUAL, 200),
+    Run("incentive 0.15 on all prompts", StructuralTest(-1.5, 1.0, (0.15,)), USUAL, 100),
+    Run("incentive N(0, 0.5²) over prompts", StructuralTest(-1.5, 1.0, AROUND_ZERO, (0.05,) * 20), USUAL, 100),
 )  # fmt: skip
 TOLD = (
     "positive faking share in the fit",

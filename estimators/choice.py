@@ -32,9 +32,11 @@ from estimators.choice_likelihood import (
     logits,
     perceived_belief,
 )
-from estimators.choice_summary import delta_method, summarise, type_table
+from estimators.choice_summary import summarise, type_table
+from estimators.delta_method import delta_method
 from estimators.gap import check_level
 from estimators.newton import EstimationWarning
+from estimators.parameters import stored
 from estimators.structural_summary import root
 
 if TYPE_CHECKING:
@@ -134,8 +136,7 @@ class CommitmentChoice:
 
     def get_params(self) -> dict[str, Any]:
         """What `__init__` stored."""
-        names = ("types", "sharpness", "goal_guarding", "beliefs", "monitoring", "modification")
-        return {name: getattr(self, name) for name in (*names, "family", "level", "seed")}
+        return stored(self)
 
     def fit(self, obs: Observations) -> Self:
         """Fit to observations, whose orientation says what agreeing is.

@@ -14,8 +14,8 @@ from scipy.stats import norm
 
 from estimators.choice_fit import fit_choice
 from estimators.choice_likelihood import ChoiceForm, Situations, log_likelihood, simulate
-from estimators.choice_summary import delta_method
 from estimators.count_cells import CountCells
+from estimators.delta_method import delta_method
 from estimators.simulate import Design, Estimate, Refit, cramer_rao
 
 Floats = NDArray[np.float64]

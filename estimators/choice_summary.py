@@ -12,47 +12,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import norm
+from scipy.special import expit
 
 from estimators.choice_fit import ChoiceFit
 from estimators.choice_likelihood import CONSTANT, STRATEGIC, ChoiceForm
+from estimators.delta_method import delta_method
 
 Floats = NDArray[np.float64]
 
 PAYOFF = "up to lambda"
 POINT = "point"
-
-
-def delta_method(
-    function: Callable[[Floats], Floats], parameters: Floats, covariance: Floats, scale: str, level: float
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Estimate, standard error, lower and upper limit of functions (M,) of working parameters (P,), each (M,).
-
-    Parameters
-    ----------
-    scale : "plain", "log" or "logit"
-        Where the interval is symmetric.
-
-    Examples
-    --------
-    >>> delta_method(lambda x: np.exp(x), np.array([0.0]), np.array([[0.01]]), "log", 0.95)[2].round(3)
-    array([0.822])
-    """
-    estimate, step = function(parameters), 1e-5
-    moves = step * np.eye(len(parameters))
-    slope = np.stack([function(parameters + e) - function(parameters - e) for e in moves]) / (2 * step)
-    leans = np.any((np.abs(slope) > 1e-4) & np.isnan(np.diag(covariance))[:, None], axis=0)
-    variance = np.einsum("pm,pq,qm->m", slope, np.nan_to_num(covariance), slope)
-    se = np.where(leans, np.nan, np.sqrt(np.maximum(variance, 0.0)))
-    z = norm.ppf(0.5 + level / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if scale == "log":
-            return estimate, se, estimate * np.exp(-z * se / estimate), estimate * np.exp(z * se / estimate)
-        if scale == "logit":
-            half = z * se / (estimate * (1 - estimate))
-            return estimate, se, expit(logit(estimate) - half), expit(logit(estimate) + half)
-    return estimate, se, estimate - z * se, estimate + z * se
 
 
 def type_table(parameters: Floats, form: ChoiceForm) -> pd.DataFrame:

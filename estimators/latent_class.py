@@ -39,6 +39,7 @@ from estimators.latent_class_summary import (
     status,
 )
 from estimators.newton import EstimationWarning
+from estimators.parameters import stored
 
 if TYPE_CHECKING:
     from estimators.observations import Observations
@@ -137,9 +138,7 @@ class LatentClasses:
 
     def get_params(self) -> dict[str, Any]:
         """What `__init__` stored."""
-        names = ["classes", "family", "max_classes", "criterion", "standard_errors"]
-        names += ["starts", "bootstrap", "seed", "level", "progress"]
-        return {name: getattr(self, name) for name in names}
+        return stored(self)
 
     def fit(self, obs: Observations) -> Self:
         """Fit to the (train, deploy) pairs of the observations, whose orientation says what agreeing is.

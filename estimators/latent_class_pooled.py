@@ -28,6 +28,7 @@ from estimators.latent_class_fit import Family, bounds
 from estimators.latent_class_likelihood import Groups, class_shares, log_likelihood, unpack
 from estimators.latent_class_summary import class_labels, logit_interval
 from estimators.newton import EstimationWarning, Maximum, maximise
+from estimators.parameters import stored
 
 if TYPE_CHECKING:
     from estimators.observations import Observations
@@ -108,18 +109,7 @@ class PooledClasses:
 
     def get_params(self) -> dict[str, Any]:
         """What `__init__` stored."""
-        names = [
-            "by",
-            "classes",
-            "family",
-            "prior_scale",
-            "max_classes",
-            "starts",
-            "bootstrap",
-            "seed",
-            "level",
-        ]
-        return {name: getattr(self, name) for name in names}
+        return stored(self)
 
     def fit(self, obs: Observations) -> Self:
         """Fit to the (train, deploy) pairs of the observations.

@@ -26,6 +26,7 @@ from estimators.count_cells import CountCells, pair_cells
 from estimators.mixing import binomial_rows
 from estimators.newton import EstimationWarning
 from estimators.npmle_fit import fit_law
+from estimators.parameters import stored
 
 if TYPE_CHECKING:
     from estimators.observations import Observations
@@ -92,8 +93,7 @@ class Npmle:
 
     def get_params(self) -> dict[str, Any]:
         """What `__init__` stored."""
-        names = ("grid", "tolerance", "max_iterations", "bootstrap", "level", "seed")
-        return {name: getattr(self, name) for name in names}
+        return stored(self)
 
     def fit(self, obs: Observations) -> Self:
         """Fit to the (train, deploy) pairs of the observations, each a prompt of its own.

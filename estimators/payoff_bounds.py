@@ -34,6 +34,7 @@ from estimators.choice_fit import ChoiceFit, fit_choice
 from estimators.choice_identification import require_identified
 from estimators.choice_likelihood import STRATEGIC, ChoiceForm, Situations, logits
 from estimators.gap import check_level
+from estimators.parameters import stored
 
 if TYPE_CHECKING:
     from estimators.count_cells import CountCells
@@ -207,7 +208,7 @@ class PayoffBounds:
 
     def get_params(self) -> dict[str, Any]:
         """What `__init__` stored."""
-        return {name: getattr(self, name) for name in ("types", "beliefs", "level")}
+        return stored(self)
 
     def fit(self, obs: Observations) -> Self:
         """Fit to observations, whose orientation says what agreeing is.

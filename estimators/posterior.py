@@ -25,6 +25,7 @@ from estimators.choice_likelihood import ChoiceForm
 from estimators.count_cells import CountCells, belief_cells, pair_cells
 from estimators.gap import check_level
 from estimators.newton import EstimationWarning
+from estimators.parameters import stored
 from estimators.posterior_check import predictive_checks
 from estimators.posterior_models import BayesModel, choice_model, class_model, structural_model
 from estimators.posterior_target import Target
@@ -124,9 +125,7 @@ class Posterior:
 
     def get_params(self) -> dict[str, Any]:
         """What `__init__` stored."""
-        names = ("model", "incentives", "types", "sharpness", "goal_guarding", "monitoring", "modification")
-        rest = ("beliefs", "pool", "chains", "draws", "tune", "level", "seed", "progress")
-        return {name: getattr(self, name) for name in (*names, *rest)}
+        return stored(self)
 
     def fit(self, obs: Observations) -> Self:
         """Sample the posterior of observations, whose orientation says what agreeing is.

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from estimators.count_cells import CountCells, belief_cells
 from estimators.newton import EstimationWarning
+from estimators.parameters import stored
 from estimators.preference import PREFERENCES, Preference
 from estimators.shares import PreferenceLaw, agreement_rate, faking_share
 from estimators.structural_fit import (
@@ -38,7 +39,7 @@ from estimators.structural_fit import (
     selected_ratio,
 )
 from estimators.structural_likelihood import GRADED, NO_INCENTIVE, ONE, TWO, VARYING, ZERO_AND_ONE, Candidate
-from estimators.structural_summary import candidate_table, delta_method, root, share_interval, summarise
+from estimators.structural_summary import candidate_table, of_law, root, share_interval, summarise
 
 if TYPE_CHECKING:
     from estimators.observations import Observations
@@ -143,8 +144,7 @@ class StructuralPayoffs:
 
     def get_params(self) -> dict[str, Any]:
         """What `__init__` stored."""
-        names = ("beliefs", "incentives", "preference", "bootstrap", "level", "seed", "progress")
-        return {name: getattr(self, name) for name in names}
+        return stored(self)
 
     def fit(self, obs: Observations) -> Self:
         """Fit to observations, whose orientation says what agreeing is.
@@ -205,7 +205,7 @@ class StructuralPayoffs:
         told = np.ravel(np.asarray(beliefs, dtype=np.float64))
         _in_unit_interval(told)
         chosen = self.fits_[self.chosen_]
-        rate, se, low, high = delta_method(chosen, lambda law: agreement_rate(law, told), "logit", self.level)
+        rate, se, low, high = of_law(chosen, lambda law: agreement_rate(law, told), "logit", self.level)
         return pd.DataFrame({"belief": told, "rate": rate, "se": se, "low": low, "high": high})
 
     def faking_share(self, belief_train: ArrayLike, belief_deploy: ArrayLike) -> Floats:
