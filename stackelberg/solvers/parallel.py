@@ -1,11 +1,11 @@
 """Threads over open nodes: deal them out, run each share for a while, and gather them again.
 
 Kernels release Python's global lock, and below the root a search without local cuts only reads the cut
-table, so that threads need no locks: each has its own tree, incumbent, facets and scratch.  Dealing by rank
-of bound, round robin, gives every thread promising nodes; gathering after every round shares the incumbent
-and leaves a search that one thread could go on with.
+table, so that threads need no locks: each has its own tree, incumbent, facets and scratch; with local cuts,
+its own cut table and pool of points too.  Dealing by rank of bound, round robin, gives every thread promising
+nodes; gathering after every round shares the incumbent and leaves a search that one thread could go on with.
 
-Facets of the hull that a thread finds are appended to the common ones when gathered, and the basis columns
+Facets of the hull and cuts that a thread finds are appended to the common ones when gathered, and the nodes
 that name them are renumbered.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackelberg.solvers import state as st
-from stackelberg.solvers.state import Best, Cuts, Game, Scratch, Tree
+from stackelberg.solvers.state import Best, Cuts, Game, Pool, Scratch, Tree
 
 ADDED = (st.NODES, st.PIVOTS, st.SEPARATIONS, st.CHILDREN, st.REPAIRS, st.WORK)
 """Counters that gathering adds up."""
@@ -25,12 +25,13 @@ class Worker(NamedTuple):
     """What one thread owns; the rest of the arrays are shared."""
 
     cuts: Cuts
+    pool: Pool
     tree: Tree
     best: Best
     scratch: Scratch
 
 
-def deal(game: Game, cuts: Cuts, tree: Tree, best: Best, threads: int) -> list[Worker]:
+def deal(game: Game, cuts: Cuts, pool: Pool, tree: Tree, best: Best, threads: int) -> list[Worker]:
     """Workers that hold the open nodes between them."""
     count = best.counters[st.OPEN]
     order = np.argsort(-tree.bound[:count], kind="stable")
@@ -45,6 +46,15 @@ def deal(game: Game, cuts: Cuts, tree: Tree, best: Best, threads: int) -> list[W
             is_active=np.zeros_like(cuts.is_active),
             facet=cuts.facet.copy(),
         )
+        own_pool = pool
+        if local:
+            used = best.counters[st.VECTORS]
+            own_cuts = own_cuts._replace(
+                vector=_copied(cuts.vector, used),
+                owner=_copied(cuts.owner, used),
+                covers=_copied(cuts.covers, used),
+            )
+            own_pool = pool._replace(**{name: array.copy() for name, array in pool._asdict().items()})
         counters = best.counters.copy()
         counters[[st.OPEN, st.FREE, st.USED, st.LEAVES]] = len(mine), 0, len(mine), 0
         room = len(best.leaf_fixed) - best.counters[st.LEAVES]
@@ -56,8 +66,15 @@ def deal(game: Game, cuts: Cuts, tree: Tree, best: Best, threads: int) -> list[W
             leaf_basis=np.zeros((room, best.leaf_basis.shape[1]), np.int32),
             leaf_cuts=np.zeros(room, np.int64),
         )
-        workers.append(Worker(own_cuts, share, own_best, st.new_scratch(game, own_cuts, local)))
+        workers.append(Worker(own_cuts, own_pool, share, own_best, st.new_scratch(game, own_cuts, local)))
     return workers
+
+
+def _copied(table: NDArray[Any], used: int) -> NDArray[Any]:
+    """A table of the same room with its used rows copied."""
+    copy = np.empty_like(table)
+    copy[:used] = table[:used]
+    return copy
 
 
 def fill(tree: Tree, at: int, source: Tree, slots: NDArray[Any], bounds: NDArray[Any]) -> None:
@@ -92,6 +109,7 @@ def gather(game: Game, cuts: Cuts, tree: Tree, best: Best, workers: list[Worker]
                 columns[own_facet] += offset
             else:  # no room for its facets: start the nodes that use them afresh
                 basis[own_facet.any(axis=1), : m + game.types] = trivial
+        take_cuts(game, cuts, counters, worker, int(before[st.VECTORS]), trivial)
         count = int(mine[st.OPEN])
         fill(common, at, worker.tree, worker.tree.slot[:count], worker.tree.bound[:count])
         at += count
@@ -110,8 +128,36 @@ def gather(game: Game, cuts: Cuts, tree: Tree, best: Best, workers: list[Worker]
         best.numbers[st.UNRESOLVED] = max(best.numbers[st.UNRESOLVED], unresolved)
     order = np.argsort(-common.bound[:total], kind="stable")
     common.bound[:total], common.slot[:total] = common.bound[order], order
-    counters[[st.OPEN, st.FREE, st.USED]] = total, 0, total
+    counters[[st.OPEN, st.FREE, st.USED]] = total, 0, max(total, 1)  # no slot in use means: not begun
     return common
+
+
+def take_cuts(
+    game: Game, cuts: Cuts, counters: NDArray[np.int64], worker: Worker, old: int, trivial: NDArray[np.int32]
+) -> None:
+    """Append the cuts that a worker added to the ``old`` ones, and renumber them in its nodes."""
+    found = int(worker.best.counters[st.VECTORS])
+    if found == old:
+        return
+    count, m = int(worker.best.counters[st.OPEN]), worker.best.x.size
+    slots = worker.tree.slot[:count]
+    basis, local = worker.tree.basis[slots], worker.tree.local[slots]
+    first_bound = 1 + m + len(cuts.facet) + game.types * game.replies**2
+    own_column, own_key = basis[:, :m] >= first_bound + old, basis[:, m:] >= old
+    own_local = (local[:, 1:] >= old) & (np.arange(local.shape[1] - 1) < local[:, :1])
+    at = int(counters[st.VECTORS])
+    if at + found - old <= len(cuts.owner):
+        for common, own in ((cuts.vector, worker.cuts.vector), (cuts.owner, worker.cuts.owner),
+                            (cuts.covers, worker.cuts.covers)):  # fmt: skip
+            common[at : at + found - old] = own[old:found]
+        counters[st.VECTORS] += found - old
+        basis[:, :m][own_column] += at - old
+        basis[:, m:][own_key] += at - old
+        local[:, 1:][own_local] += at - old
+    else:  # no room: start the nodes that use them afresh, without the cuts of their own
+        basis[own_column.any(axis=1) | own_key.any(axis=1)] = trivial
+        local[own_local.any(axis=1), 0] = 0
+    worker.tree.basis[slots], worker.tree.local[slots] = basis, local
 
 
 def trivial_columns(game: Game, cuts: Cuts) -> NDArray[np.int32]:

@@ -34,6 +34,8 @@ CHUNK_SECONDS = 0.1
 """How long a kernel runs before the clock, the limits and the keyboard are looked at."""
 FIRST_BUDGET = {False: 200_000, True: 100_000_000}
 """Multiply-adds of a first run, interpreted or compiled, before their speed is known: about 0.1 s."""
+MOST_LOCAL_CUTS = 400_000
+"""Cuts below the root that a search can hold; when they are all there, it goes on without new ones."""
 MOST_FACETS = 2000
 """Facets of the hull that a reduced search can hold; where they do not do, the game is searched unreduced."""
 
@@ -100,7 +102,7 @@ class Search:
             perturbation,
         )
         # A root is cut for at most 60 rounds, twice, and twice again after a restart.
-        cuts = types * (replies + 1) + (400_000 if tuning.local_cuts else min(250 * types, 20_000))
+        cuts = types * (replies + 1) + (MOST_LOCAL_CUTS if tuning.local_cuts else min(250 * types, 20_000))
         facets = len(rows) + (MOST_FACETS if self.columns is not None else 0)
         # Large arrays stay uninitialised: the kernels write before they read.
         self.cuts = st.Cuts(
@@ -257,7 +259,7 @@ class Search:
             if not self.is_compiled and (self._is_large or _needs_compiled(self._seconds)):
                 self.is_compiled, self._seconds_per_work = True, 0.0
             nodes_before, starts_before = self.nodes, self.best.counters[st.STARTS]
-            shared = threads > 1 and not self.options.local_cuts and self.is_compiled
+            shared = threads > 1 and self.is_compiled
             alone = RESTART_NODES if shared and self.nodes < RESTART_NODES else 0
             first = max(self._restart_nodes, alone)
             until = min(most_nodes, first) if first else most_nodes
@@ -318,7 +320,7 @@ class Search:
             while outcome == st.OUT_OF_SLOTS:
                 left = int(stop - worker.best.counters[st.WORK])
                 outcome = tiers.call_compiled(
-                    "run", self.game, worker.cuts, self.pool, worker.tree, worker.best, options,
+                    "run", self.game, worker.cuts, worker.pool, worker.tree, worker.best, options,
                     worker.scratch, left,
                 )  # fmt: skip
                 if outcome == st.OUT_OF_SLOTS:
@@ -326,9 +328,10 @@ class Search:
             return worker
 
         with held_interrupts(), ThreadPoolExecutor(threads) as pool:
-            workers = parallel.deal(self.game, self.cuts, self.tree, self.best, threads)
+            workers = parallel.deal(self.game, self.cuts, self.pool, self.tree, self.best, threads)
             workers = list(pool.map(work, workers))
             self.tree = parallel.gather(self.game, self.cuts, self.tree, self.best, workers)
+            self.pool = workers[0].pool
         numbers = self.best.numbers
         is_closed = self.best.counters[st.OPEN] == 0 or self.tree.bound[0] <= threshold(numbers)
         return st.FINISHED if is_closed else st.OUT_OF_BUDGET

@@ -391,6 +391,25 @@ def test_threads_find_the_same_value_and_a_proof(monkeypatch):
         assert sb.certify(game, proposal).claim == "optimal"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [400_000, 700])
+def test_threads_with_local_cuts_find_the_same_value(monkeypatch, room):
+    """Each thread has cuts of its own, which gathering renumbers, or drops where there is no room for them."""
+    monkeypatch.setattr(resumable, "_needs_compiled", lambda seconds: True)
+    game = random_game(4, 40, 5, 5)
+    alone = bb.branch_and_bound(game)
+    monkeypatch.setattr(resumable, "RESTART_NODES", 4)
+    monkeypatch.setattr(resumable, "MOST_LOCAL_CUTS", room)
+    search = resumable.Search(presolve(game))
+    search.advance(node_limit=4)
+    before = search.best.counters[state.VECTORS]
+    monkeypatch.setattr(resumable.Search, "_budget", lambda self, *_: 2_000_000)  # many rounds
+    assert search.advance(threads=3)
+    assert search.best.counters[state.VECTORS] > before
+    assert search.value == pytest.approx(alone.value, abs=1e-7)
+    assert search.bound == pytest.approx(alone.value, abs=1e-7)
+
+
 def test_a_reply_that_is_nowhere_best_is_refuted_in_a_reduced_game():
     """In the reduced coordinates its region need not be empty: the refutation is in pure strategies."""
     proved = 0
