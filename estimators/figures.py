@@ -1,4 +1,4 @@
-"""The four figures of an analysis, composed of the axes functions of :mod:`stackelberg.plots`."""
+"""The figures of an analysis, composed of the axes functions of :mod:`stackelberg.plots`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from estimators.analysis import Analysis
 
 MOST_PANELS = 15
+WORDS = {"mu": "mean preference μ", "sigma": "spread of preferences σ", "delta": "incentive δ"}
 COSTS = ("deploy_harm", "train_disagreement", "refusal_value", "monitoring_cost", "budget")
 
 
@@ -41,10 +42,22 @@ def label_of(row: Any, names: list[str]) -> str:
     return ", ".join(parts) or "all"
 
 
+def in_words(name: str) -> str:
+    """A number's name as a reader says it.
+
+    Examples
+    --------
+    >>> in_words("deploy_harm"), in_words("delta")
+    ('deploy harm', 'incentive δ')
+    """
+    return WORDS.get(name, name.replace("_", " "))
+
+
 def figures(analysis: Analysis) -> Iterator[tuple[str, Figure]]:
-    """Name and figure, one after the other: gaps, train_deploy, faking_plane, tornado."""
+    """Name and figure, one after the other: gaps, train_deploy, fracture, faking_plane, tornado."""
     yield "gaps", _gaps(analysis)
     yield "train_deploy", _train_deploy(analysis)
+    yield "fracture", _fracture(analysis)
     yield "faking_plane", _planes(analysis)
     yield "tornado", _tornado(analysis)
 
@@ -131,6 +144,21 @@ def _train_deploy(analysis: Analysis) -> Figure:
     return figure
 
 
+def _fracture(analysis: Analysis) -> Figure:
+    groups = _own_groups(analysis)[:MOST_PANELS]
+    figure, axes = _grid(len(groups), 2.7)
+    for (label, row), ax in zip(groups, axes, strict=False):
+        average = part_of(analysis.fracture_average, row).iloc[0]
+        curve = part_of(analysis.fracture_curve, row)
+        plots.fracture(curve, ax, average=average, tau=analysis.assumptions.tau)
+        ax.set_title(label, fontsize=9)
+    _outer_labels(axes, len(groups))
+    figure.suptitle("Fracture over the threshold, as counted and with bounds", fontsize=11)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", fontsize=9, ncols=3)
+    _state_assumptions(figure, analysis, "false_alarm_cost", "missed_harm_cost")
+    return figure
+
+
 def _planes(analysis: Analysis) -> Figure:
     groups = _own_groups(analysis)[:MOST_PANELS]
     most = float(np.nanmax(analysis.plane["faking_share"]))
@@ -160,7 +188,7 @@ def _planes(analysis: Analysis) -> Figure:
 def _tornado(analysis: Analysis) -> Figure:
     figure = _figure(figsize=(11, 4.6))
     left, right = figure.subplots(1, 2)
-    table = analysis.tornado.assign(name=analysis.tornado["name"].str.replace("_", " "))
+    table = analysis.tornado.assign(name=analysis.tornado["name"].map(in_words))
     plots.tornado(table, left, outcome="monitoring", label="recommended monitoring share")
     plots.tornado(table, right, outcome="value", label="leader's value, utils per conversation")
     left.set_xlim(-0.02, 1.02)

@@ -31,7 +31,7 @@ def fracture(
         ``estimators.sharp_bounds``.
     ax : Axes
     average : mapping or Series, optional
-        A row of ``estimators.fracture_average(..., bounds=True)``, drawn right of the curve.
+        A row of ``estimators.fracture_average(..., bounds=True)``, drawn right of the curve, its bounds in grey.
     tau : float, optional
         The threshold that is assumed, to mark.
 
@@ -65,9 +65,9 @@ def fracture(
         ax.vlines(_AVERAGE, average["bound_low"], average["bound_high"], color=LIGHT, linewidth=11)
         middle, below, above = (float(average[f"fracture{end}"]) for end in ("", "_low", "_high"))
         errors = [[middle - below], [above - middle]]
-        ax.errorbar(_AVERAGE, middle, yerr=errors, fmt="D", color=ORANGE, markersize=6, capsize=4, zorder=3)
+        (marker, *_) = ax.errorbar(_AVERAGE, middle, errors, fmt="D", color=ORANGE, capsize=4, zorder=3)
+        marker.set_label("average over costs")
         ax.axvline(1.04, color=GREY, linewidth=0.6)
-        ax.text(_AVERAGE, 1.0, "average\nover costs", ha="center", va="top", fontsize="small")
     ax.set_xlim(0, 1.02 if average is None else _AVERAGE + 0.09)
     ax.set_ylim(-0.02, 1.02)
     ax.set_xlabel("threshold τ on the rate of disagreeing")

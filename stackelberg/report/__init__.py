@@ -6,5 +6,6 @@ commitment of the recommended game, from the numbers that the page carries.
 """
 
 from stackelberg.report.page import Group, page
+from stackelberg.report.table import Column, Table, table
 
-__all__ = ["Group", "page"]
+__all__ = ["Column", "Group", "Table", "page", "table"]

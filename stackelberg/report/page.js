@@ -99,6 +99,7 @@ function update() {
   show("advice-monitoring", best.monitoring, 3);
   show("advice-value", best.value, 4);
   show("own-value", at(best.hull, q) - costs.monitoring_cost * q, 4);
+  field("state").textContent = `For ${group.label}: monitoring share ${q.toFixed(2)}, informativeness ${iota.toFixed(2)}, cost ratio ${ratio.toFixed(2)}.`;
   field("caution").textContent = group.detected ? "" :
     "No incentive was detected in this group: read its faking share as what the point estimate would imply, not as a finding.";
 }

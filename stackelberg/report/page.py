@@ -7,7 +7,24 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
-DIGITS = 3
+from stackelberg.report.table import Table
+
+SECTIONS = {
+    "asked": "What was asked",
+    "say": "What the data say",
+    "fracture": "Fracture and its bounds",
+    "compare": "Comparisons",
+    "levels": "Where types live",
+    "assumed": "What is assumed",
+    "predict": "Predictions",
+    "commit": "Recommended commitment",
+    "moves": "What moves the advice",
+    "other": "Other readings",
+    "diagnostics": "Diagnostics",
+}
+"""Of the page, by the name that a table gives; a table stands at the end of its section."""
+_SMALLEST, _LARGEST = 2.0, 1.3
+"""Pixels of a figure per pixel of the screen; a figure that is too wide at its smallest scrolls in its own box."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +61,9 @@ class Group:
 def page(
     record: Mapping[str, Any],
     groups: Sequence[Group],
-    labels: Sequence[str],
-    meanings: Mapping[str, str],
+    tables: Sequence[Table],
+    compared: str,
+    notes: Sequence[str],
     figures: Mapping[str, bytes],
 ) -> str:
     """The report as HTML.
@@ -53,39 +71,56 @@ def page(
     Parameters
     ----------
     record : mapping
-        The results record.
+        The results record, with ``summary`` and ``orientation_words`` beside.
     groups : sequence of Group
         As in ``record["groups"]``, in its order.
-    labels : sequence of str
-        Names of the groups.
-    meanings : mapping of str to str
-        What each assumption means.
+    tables : sequence of Table
+        In the order in which each section shows them.
+    compared : str
+        What the comparisons found, in a sentence.
+    notes : sequence of str
     figures : mapping of str to bytes
-        PNG files by name: gaps, train_deploy, faking_plane, tornado; those that are there are shown.
+        PNG files by name: gaps, train_deploy, fracture, faking_plane, tornado; those that are there are shown.
 
     Returns
     -------
     str
+
+    Raises
+    ------
+    KeyError
+        A table in a section that the page does not have.
     """
     import jinja2
 
+    for table in tables:
+        if table.section not in SECTIONS:
+            raise KeyError(f"{table.caption}: the page has no section {table.section!r}")
     source = files("stackelberg.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"number": number, "interval": interval, "share": share, "words": words}
     template = environment.from_string(source.joinpath("page.html").read_text(encoding="utf-8"))
     data = {"assumptions": record["assumptions"], "groups": [asdict(group) for group in groups]}
     html: str = template.render(
         record=record,
-        rows=list(zip(labels, record["groups"], strict=True)),
-        detected=[group.detected for group in groups],
+        sections=SECTIONS,
+        labels=[group.label for group in groups],
         chosen=_most_faking(record, groups),
-        meanings=meanings,
-        figures={name: base64.b64encode(data).decode("ascii") for name, data in figures.items()},
+        tables=tables,
+        compared=compared,
+        notes=notes,
+        figures={name: _picture(png) for name, png in figures.items()},
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
         style=source.joinpath("page.css").read_text(encoding="utf-8"),
         script=source.joinpath("page.js").read_text(encoding="utf-8"),
     )
     return html
+
+
+def _picture(png: bytes) -> dict[str, str | int]:
+    """The picture as text, and the widths on a screen between which its words are neither small nor huge."""
+    width = int.from_bytes(png[16:20], "big")  # in a PNG's first chunk
+    data = base64.b64encode(png).decode("ascii")
+    return {"data": data, "least": round(width / _SMALLEST), "most": round(width / _LARGEST)}
 
 
 def _most_faking(record: Mapping[str, Any], groups: Sequence[Group]) -> int:
@@ -96,25 +131,3 @@ def _most_faking(record: Mapping[str, Any], groups: Sequence[Group]) -> int:
         for share, group in zip(own, groups, strict=True)
     ]
     return shares.index(max(shares))
-
-
-def number(value: float | None, digits: int = DIGITS) -> str:
-    """Digits of a number with a true minus sign; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def interval(low: float | None, high: float | None, digits: int = DIGITS) -> str:
-    """Both ends, or that there is no interval."""
-    return (
-        "no interval" if low is None or high is None else f"{number(low, digits)} to {number(high, digits)}"
-    )
-
-
-def share(value: Mapping[str, float | None]) -> str:
-    """An estimate with its interval."""
-    return f"{number(value['estimate'], 2)} ({interval(value['low'], value['high'], 2)})"
-
-
-def words(name: str) -> str:
-    """A column's name as words."""
-    return name.replace("_", " ")

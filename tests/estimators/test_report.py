@@ -13,6 +13,8 @@ from estimators.output import write_analysis
 from estimators.policy import advice, faking_game, policy_plane
 from estimators.shares import PreferenceLaw
 from stackelberg.faking import envelope
+from stackelberg.report.page import SECTIONS, page
+from stackelberg.report.table import table, text
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 WIDE, PHONE = 1100, 380
@@ -41,6 +43,15 @@ def test_the_page_needs_no_network_and_escapes_what_it_is_told(analysed):
     write_analysis(analysis, path.parent / "hostile", "</script><script>alert(1)</script>")
     hostile = (path.parent / "hostile" / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in hostile
+
+
+def test_a_table_names_what_is_missing(analysed):
+    analysis, _ = analysed
+    with pytest.raises(KeyError, match="nothing"):
+        table("say", "Gaps", ["a"], analysis.gaps.head(1), {"gap": "nothing"})
+    astray = table("nowhere", "Gaps", ["a"], analysis.gaps.head(1), {"gap": ("gap", "low", "high")})
+    with pytest.raises(KeyError, match="Gaps: the page has no section 'nowhere'"):
+        page({}, [], [astray], "", [], {})
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +107,66 @@ def test_it_renders_without_a_complaint(opened):
     assert opened.get_log("browser") == []
     broken = "return [...document.images].filter(i => !i.complete || i.naturalWidth === 0).length"
     assert opened.execute_script(broken) == 0
-    assert opened.execute_script("return document.querySelectorAll('h2').length") == 7
-    assert opened.execute_script("return document.querySelectorAll('table').length") == 6
+    assert opened.execute_script("return document.images.length") == 5
+    ids = opened.execute_script("return [...document.querySelectorAll('h2')].map(h => h.id)")
+    links = "return [...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))"
+    assert ids == list(SECTIONS) == opened.execute_script(links)
+
+
+def rows_of(driver, caption):
+    """Text of a table's rows, the head first."""
+    return driver.execute_script(
+        """
+        const table = [...document.querySelectorAll('table')].find(t => t.caption.textContent === arguments[0]);
+        return [...table.rows].map(row => [...row.cells].map(cell => cell.textContent));
+        """,
+        caption,
+    )
+
+
+def test_it_compares_groups_with_q_values(opened, analysed):
+    found = analysed[0].comparisons
+    head, *rows = rows_of(opened, "Differences of gaps")
+    assert head[-3:] == ["p", "q", "test"]
+    assert [row[0] for row in rows] == [f"{a} and {b}" for a, b in zip(found["first"], found["second"])]
+    assert [row[-2] for row in rows] == [text(q) for q in found["q_value"]]
+    models = found[found["over"] == "model"]
+    words = f"{(models['q_value'] <= 0.05).sum()} of {len(models)} pairs by model"
+    assert words in opened.execute_script("return document.body.textContent")
+
+
+def test_it_says_at_which_level_types_live_and_what_fracture_is_left_open(opened, analysed):
+    analysis = analysed[0]
+    _, *rows = rows_of(opened, "At which level types live")
+    assert [row[1] for row in rows] == analysis.diagnostics["level"].tolist()
+    assert [row[-1] for row in rows] == analysis.diagnostics["reason"].tolist()
+    _, *rows = rows_of(opened, "Fracture at τ = 0.5")
+    bounds = [
+        f"{low:.3f} to {high:.3f}" for low, high in analysis.fracture[["bound_low", "bound_high"]].to_numpy()
+    ]
+    assert [row[3] for row in rows] == bounds
+    _, *rows = rows_of(opened, "Averaged over the ratio of costs")
+    assert len(rows) == len(analysis.gaps)
+
+
+def test_shares_are_told_only_where_there_is_an_incentive(opened, analysed):
+    head, *rows = rows_of(opened, "What being told of monitoring does")
+    verdict, share = head.index("verdict"), head.index("faking share")
+    assert [row[verdict] for row in rows] == analysed[0].selection["verdict"].tolist()
+    assert all((row[share] == "not reported") == (row[verdict] == "no incentive detected") for row in rows)
+    assert any(row[share] == "not reported" for row in rows)
+
+
+def test_every_table_is_tidy(opened, analysed):
+    """One head, as many cells in each row, and every commitment with its certificate."""
+    sizes = opened.execute_script(
+        "return [...document.querySelectorAll('table')].map(t => [...t.rows].map(r => r.cells.length))"
+    )
+    assert len(sizes) > 10
+    assert all(len(set(widths)) == 1 and len(widths) > 1 for widths in sizes)
+    head, *rows = rows_of(opened, "Commitments")
+    certificates = [row[head.index("certificate")] for row in rows]
+    assert certificates == analysed[0].commitments["certificate"].tolist()
 
 
 @pytest.mark.parametrize("group", [0, 1])
@@ -147,6 +216,15 @@ def test_it_is_legible_at_phone_width(opened):
     assert width <= PHONE  # tables scroll inside their own boxes
     size = "return parseFloat(getComputedStyle(document.querySelector('p')).fontSize)"
     assert opened.execute_script(size) >= 14
+    cells = "[...document.querySelectorAll('td, th')]"
+    small = f"return Math.min(...{cells}.map(c => parseFloat(getComputedStyle(c).fontSize)))"
+    assert opened.execute_script(small) >= 14
+    # A figure keeps at least half of its pixels, at which its smallest words are 8 pixels high, and scrolls.
+    shown = "return [...document.images].map(i => i.clientWidth / i.naturalWidth)"
+    assert min(opened.execute_script(shown)) > 0.49
+    boxes = "[...document.querySelectorAll('.wide')].filter(b => b.scrollWidth > b.clientWidth)"
+    assert opened.execute_script(f"return {boxes}.length") > 5
+    assert opened.execute_script(f"return {boxes}.every(b => b.tabIndex === 0)")  # arrow keys scroll them
 
 
 def test_it_works_from_the_keyboard(opened):
@@ -154,7 +232,7 @@ def test_it_works_from_the_keyboard(opened):
     from selenium.webdriver.common.keys import Keys
 
     reached = []
-    for _ in range(60):
+    for _ in range(90):
         ActionChains(opened).send_keys(Keys.TAB).perform()
         reached.append(opened.execute_script("return document.activeElement.id"))
         if "ratio" in reached:
@@ -179,12 +257,23 @@ def test_it_prints_on_paper(opened):
     printed = opened.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
     pdf = base64.b64decode(printed["data"])
     assert pdf.startswith(b"%PDF")
-    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 20
+    assert 5 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 20
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     hidden = "return getComputedStyle(document.getElementById('controls')).display"
+    state = "return getComputedStyle(document.getElementById('state')).display"
     wide = "return [...document.querySelectorAll('.wide')].every(box => getComputedStyle(box).overflowX === 'visible')"
     try:
         assert opened.execute_script(hidden) == "none"
         assert opened.execute_script(wide)
+        assert (
+            opened.execute_script(state) == "block"
+        )  # what the numbers hold for, since the controls are gone
+        text_of = "return document.getElementById('state').textContent"
+        assert opened.execute_script(text_of).startswith("For Qwen3-8B: monitoring share 0.20")
+        whole = (
+            "return [...document.querySelectorAll('.long')].every(b => b.scrollHeight <= b.clientHeight + 1)"
+        )
+        assert opened.execute_script(whole)
     finally:
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert opened.execute_script(state) == "none"
