@@ -71,7 +71,7 @@ def test_output_meets_its_schema_and_80_columns(analysis, tmp_path):
         back = pd.read_csv(tmp_path / "out" / f"{name}.csv")
         assert list(back.columns) == list(table.columns)
         assert len(back) == len(table)
-    assert sum(path.suffix == ".png" for path in written) == 4
+    assert sum(path.suffix == ".png" for path in written) == 5
 
 
 def test_same_seed_same_result(analysis):
