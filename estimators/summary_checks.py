@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 def checks(analysis: Analysis) -> str:
     """All checks, each a paragraph of its own lines."""
-    found = [_laws(analysis), _bounds(analysis), _motives(analysis), _sharing(analysis), _pooling(analysis)]
-    return "\n".join(["Checks", *(wrapped(text, "- ") for text in (*found, _posterior(analysis)) if text)])
+    return "\n".join(["Checks", *(wrapped(text, "- ") for text in check_sentences(analysis))])
+
+
+def check_sentences(analysis: Analysis) -> list[str]:
+    """What each check says."""
+    found = (_laws, _bounds, _motives, _sharing, _pooling, _posterior)
+    return [text for check in found if (text := check(analysis))]
 
 
 def _laws(analysis: Analysis) -> str:

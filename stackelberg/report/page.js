@@ -93,14 +93,14 @@ function update() {
   show("belief-deploy", told.deploy, 3);
   show("rate-train", told.train === null ? null : rate(group, told.train), 3);
   show("rate-deploy", told.deploy === null ? null : rate(group, told.deploy), 3);
-  show("faking", both ? fakingShare(group, told.train, told.deploy) : null, 3);
+  show("faking", both && !group.refused ? fakingShare(group, told.train, told.deploy) : null, 3);
   const costs = { ...data.assumptions, monitoring_cost: ratio * data.assumptions.deploy_harm };
   const best = commitment(group, costs, data.assumptions.budget);
   show("advice-monitoring", best.monitoring, 3);
   show("advice-value", best.value, 4);
   show("own-value", at(best.hull, q) - costs.monitoring_cost * q, 4);
   field("state").textContent = `For ${group.label}: monitoring share ${q.toFixed(2)}, informativeness ${iota.toFixed(2)}, cost ratio ${ratio.toFixed(2)}.`;
-  field("caution").textContent = group.detected ? "" :
+  field("caution").textContent = group.refused ? `Shares of prompts are ${group.refused}.` : group.detected ? "" :
     "No incentive was detected in this group: read its faking share as what the point estimate would imply, not as a finding.";
 }
 for (const name of ["group", "monitoring", "informativeness", "ratio"]) field(name).addEventListener("input", update);

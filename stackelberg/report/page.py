@@ -20,6 +20,7 @@ SECTIONS = {
     "commit": "Recommended commitment",
     "moves": "What moves the advice",
     "other": "Other readings",
+    "next": "What to measure next",
     "diagnostics": "Diagnostics",
 }
 """Of the page, by the name that a table gives; a table stands at the end of its section."""
@@ -44,6 +45,8 @@ class Group:
         The recommended game: each follower type's preference and incentive in logits, and its prior.
     detected : bool
         Whether a test allows to speak of an incentive.
+    refused : str
+        Why shares of prompts are refused; empty where they are not.
     """
 
     label: str
@@ -56,6 +59,7 @@ class Group:
     cell_incentives: Sequence[float]
     priors: Sequence[float]
     detected: bool
+    refused: str = ""
 
 
 def page(
@@ -63,6 +67,7 @@ def page(
     groups: Sequence[Group],
     tables: Sequence[Table],
     compared: str,
+    checks: Sequence[str],
     notes: Sequence[str],
     figures: Mapping[str, bytes],
 ) -> str:
@@ -78,7 +83,8 @@ def page(
         In the order in which each section shows them.
     compared : str
         What the comparisons found, in a sentence.
-    notes : sequence of str
+    checks, notes : sequence of str
+        What each further reading says, and what a reader of a group's numbers must know.
     figures : mapping of str to bytes
         PNG files by name: gaps, train_deploy, fracture, faking_plane, tornado; those that are there are shown.
 
@@ -107,6 +113,7 @@ def page(
         chosen=_most_faking(record, groups),
         tables=tables,
         compared=compared,
+        checks=checks,
         notes=notes,
         figures={name: _picture(png) for name, png in figures.items()},
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),

@@ -93,7 +93,9 @@ def _cell(row: Mapping[Any, Any], column: Column) -> str:
         return text(row[column])
     *estimate, low, high = (text(row[name], tiny=False) for name in column)
     ends = "no interval" if "–" in (low, high) else f"{low} to {high}"
-    return f"{estimate[0]} ({ends})" if estimate else ends
+    if not estimate:
+        return ends
+    return f"{estimate[0]} ({ends})" if (estimate[0], ends) != ("–", "no interval") else "–"
 
 
 def text(value: Any, *, tiny: bool = True) -> str:
@@ -103,18 +105,20 @@ def text(value: Any, *, tiny: bool = True) -> str:
 
     Examples
     --------
-    >>> [text(value) for value in (0.12345, -2, 1e-7, 123456.0, float("nan"), True, "")]
-    ['0.123', '−2', '1e−07', '1.23e+05', '–', 'yes', '–']
+    >>> [text(value) for value in (0.12345, -2, 1e-7, 123456.0, -np.inf, np.nan, True, "")]
+    ['0.123', '−2', '1e−07', '1.23e+05', '−∞', '–', 'yes', '']
     """
     if is_bool(value):
         return "yes" if value else "no"
     if isinstance(value, (int, np.integer)):
         return str(value).replace("-", "−")
     if not isinstance(value, (float, np.floating)):
-        return "–" if value is None else str(value) or "–"
+        return "–" if value is None else str(value)
     number = float(value)
-    if not np.isfinite(number):
+    if np.isnan(number):
         return "–"
+    if np.isinf(number):
+        return "∞" if number > 0 else "−∞"
     if abs(number) >= 1e5:
         return f"{number:.3g}".replace("-", "−")
     if tiny and 0 < abs(number) < 5e-4:

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import estimators as est
@@ -22,10 +23,12 @@ WIDE, PHONE = 1100, 380
 
 @pytest.fixture(scope="module")
 def analysed(tmp_path_factory):
-    """Two models of the shipped counts, one with an incentive and one without."""
+    """Two models of the shipped counts, one with an incentive and one without, and one whose prompts are all alike."""
     counts = est.datasets.load_vlaf()
+    own = [counts.frame[counts.frame["model"] == name] for name in ("Qwen2.5-7B", "Qwen3-8B")]
+    even = own[0].assign(model="even", complied=np.random.default_rng(0).binomial(own[0]["n"], 0.4))
     few = est.Observations.from_frame(
-        counts.frame[counts.frame["model"].isin(["Qwen3-8B", "Qwen2.5-7B"])],
+        pd.concat([*own, even], ignore_index=True),
         orientation=counts.orientation,
         safety=counts.safety,
     )
@@ -51,7 +54,7 @@ def test_a_table_names_what_is_missing(analysed):
         table("say", "Gaps", ["a"], analysis.gaps.head(1), {"gap": "nothing"})
     astray = table("nowhere", "Gaps", ["a"], analysis.gaps.head(1), {"gap": ("gap", "low", "high")})
     with pytest.raises(KeyError, match="Gaps: the page has no section 'nowhere'"):
-        page({}, [], [astray], "", [], {})
+        page({}, [], [astray], "", [], [], {})
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +156,28 @@ def test_shares_are_told_only_where_there_is_an_incentive(opened, analysed):
     head, *rows = rows_of(opened, "What being told of monitoring does")
     verdict, share = head.index("verdict"), head.index("faking share")
     assert [row[verdict] for row in rows] == analysed[0].selection["verdict"].tolist()
-    assert all((row[share] == "not reported") == (row[verdict] == "no incentive detected") for row in rows)
-    assert any(row[share] == "not reported" for row in rows)
+    untold = [row[share] in ("not reported", "refused") for row in rows]
+    assert untold == [row[verdict] == "no incentive detected" for row in rows]
+    assert 0 < sum(untold) < len(rows)
+
+
+def test_where_prompts_are_alike_shares_of_them_are_refused(opened, analysed):
+    analysis = analysed[0]
+    group = analysis.gaps["model"].tolist().index("even")
+    assert analysis.diagnostics["level"].iloc[group] == "sample"
+    set_control(opened, "group", group)
+    assert np.isnan(shown(opened, "faking"))
+    caution = opened.execute_script("return document.getElementById('caution').textContent")
+    assert caution.startswith("Shares of prompts are refused: no types of prompts")
+    head, *rows = rows_of(opened, "What being told of monitoring does")
+    assert rows[group][head.index("faking share")] == "refused"
+
+
+def test_a_further_evaluation_is_planned_once_a_quantity(opened, analysed):
+    _, *rows = rows_of(opened, "Prompts and samples for a wanted width")
+    keys = [tuple(row[:2]) for row in rows]
+    assert len(set(keys)) == len(keys) == 3 * len(analysed[0].gaps)
+    assert {"gap", "incentive δ", "faking share"} == {quantity for _, quantity in keys}
 
 
 def test_every_table_is_tidy(opened, analysed):
