@@ -9,9 +9,10 @@ DPO, KTO, GRPO), measured on several axes (safety, harmlessness, helpfulness). P
 
 A method's difference to the reference is taken within a model, on the prompts that both answered: by the paired t test
 for gap and fracture (`estimators.compare`), for faking shares by draws that share the prompts' noise
-(`estimators.joint_shares`). A method's effect over models is the mean over families of a normal law of its differences,
-whose spreads are integrated out (`estimators.population`). Prompts that several models share make their errors alike:
-their average correlation r enters the law as E = D((1 − r) I + r 11ᵀ)D, D the standard errors.
+(`estimators.joint_shares`). A method's effect over models is the mean over families (over models, where one family or
+none is named) of a normal law of its differences, whose spreads are integrated out (`estimators.population`). Prompts
+that several models share make their errors alike: their average correlation r enters the law as
+E = D((1 − r) I + r 11ᵀ)D, D the standard errors.
 
 In words: the difference is about other such prompts for one model, the effect about other families of models as well,
 so that four families leave it wide however many models they have. All tests of a table are one family for the control
@@ -270,7 +271,7 @@ def _of_draws(drawn: Floats, level: float) -> dict[str, float | int | str]:
 def _families(obs: Observations, unit: str) -> dict[str, str]:
     """Family of each unit; the unit itself where there is no such column."""
     if "family" not in obs.frame:
-        return {str(name): "" for name in obs.frame[unit].unique()}
+        return {str(name): str(name) for name in obs.frame[unit].unique()}
     return dict(zip(obs.frame[unit].astype(str), obs.frame["family"].astype(str)))
 
 
@@ -305,6 +306,7 @@ def _pooled(
         se = part["se"].to_numpy(dtype=float)
         errors = np.outer(se, se) * ((1 - alike) * np.eye(len(se)) + alike)
         own = [families[name] for name in part["model"]]
+        own = own if len(set(own)) > 1 else list(part["model"])  # one family: the effect is over its models
         law = Spread(part["difference"].to_numpy(dtype=float), errors, own, _PRIOR)
         mean, tail = law.mean, law.mean.below(0.0)
         row = (len(part), mean.mean, *mean.interval(level), *law.new().interval(level))

@@ -8,7 +8,8 @@ section 5.4). In words: what `estimators.pooling` does with the one best spread,
 allow, since with a dozen models the spread is what is known least, and a new model is only as certain as it.
 
 Groups are families, or methods, or whatever says which models are more alike. A group that has not been seen has a u_g
-of its own, so its models are predicted by the pooled law. Parameters are pooled one by one. The same law serves effects
+of its own, so its models are predicted by the pooled law; of how much groups differ one group alone says nothing, and
+the prior stands. Parameters are pooled one by one. The same law serves effects
 of a method that vary over models (`estimators.method_comparison`).
 """
 
@@ -114,13 +115,9 @@ class Spread:
     def _grid(self) -> Floats:
         """Equally likely pairs (τ_G, τ_M), (C, 2)."""
         middles = ndtri(0.5 + (np.arange(_POINTS) + 0.5) / (2 * _POINTS)) * self.prior[1] / 2
-        # One group, or none but single members: the two spreads are one.
-        between = middles if self._grouped else np.zeros(1)
+        # Where every member is a group of its own the two spreads are one.
+        between = middles if len(set(self.groups)) < len(self.groups) else np.zeros(1)
         return np.stack(np.meshgrid(between, middles, indexing="ij"), axis=-1).reshape(-1, 2)
-
-    @cached_property
-    def _grouped(self) -> bool:
-        return 1 < len(set(self.groups)) < len(self.groups)
 
     @cached_property
     def _solved(self) -> tuple[Floats, Floats, Floats]:

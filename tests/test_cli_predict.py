@@ -5,7 +5,9 @@ import json
 import pandas as pd
 import pytest
 
+from estimators.simulate_methods import simulate_methods
 from stackelberg.cli import main
+from stackelberg.faking.training.objectives import DPO
 
 OLMO = ["--shipped", "vlaf", "--only", "family=olmo2"]
 
@@ -57,6 +59,16 @@ def test_methods_writes_tables_and_a_figure_per_measure(tmp_path, capsys):
         "pooled.csv",
     ]
     assert set(pd.read_csv(out / "differences.csv")["design"]) == {"chain"}
+
+
+def test_simulated_counts_are_called_so_when_they_come_from_a_file(tmp_path, capsys):
+    counts = simulate_methods(families={"A": 2}, axes={"safety": 0.0}, methods={"base": None, "DPO": DPO()})
+    counts.observations.to_csv(tmp_path / "counts.csv")
+    read = [str(tmp_path / "counts.csv"), "--orientation", "complied-is-agreement"]
+    assert main(["methods", *read, "-o", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "simulated" in found["title"]
+    assert {row["design"] for row in found["pooled"]} == {"simulated"}
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,12 @@ def test_a_group_without_members_is_predicted_by_the_pooled_law():
     np.testing.assert_array_equal(unseen.sds, pooled.sds)
 
 
+def test_one_group_says_nothing_of_how_much_groups_differ():
+    law = spread([(1.0, 0.2, "a"), (1.2, 0.2, "a"), (0.9, 0.2, "a"), (1.1, 0.2, "a")])
+    assert law.spreads[0] == pytest.approx(law._grid[:, 0].mean(), rel=0.25)  # about its prior
+    assert law.new().sd > 2 * law.new("a").sd
+
+
 def test_a_member_without_a_variance_takes_no_part():
     rows = [(1.0, 0.3, "a"), (1.9, 0.2, "a"), (0.2, 0.4, "b")]
     with_one_more = spread([*rows, (9.0, np.inf, "b")])
@@ -103,8 +109,8 @@ def test_the_interval_of_a_new_member_covers():
 
 def test_members_whose_errors_go_together_say_less_of_the_mean():
     y, se = np.array([0.2, 0.3, 0.25]), np.full(3, 0.1)
-    apart = Spread(y, np.diag(se**2), ["", "", ""], (0.0, 0.5))
-    together = Spread(y, np.outer(se, se) * (0.2 * np.eye(3) + 0.8), ["", "", ""], (0.0, 0.5))
+    apart = Spread(y, np.diag(se**2), ["a", "b", "c"], (0.0, 0.5))
+    together = Spread(y, np.outer(se, se) * (0.2 * np.eye(3) + 0.8), ["a", "b", "c"], (0.0, 0.5))
     assert together.mean.sd > apart.mean.sd
 
 
