@@ -5,15 +5,13 @@ game by game, and two threads against one.  Sweep: two leader actions and very m
 HiGHS with a few.
 """
 
-import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 import stackelberg as sb
-from benchmarks import measure, methods
+from benchmarks import methods, page
 from stackelberg import examples
 from stackelberg.solvers import dobss, kernels, strong_milp, tiny
 from stackelberg.solvers.cells import cells
@@ -92,34 +90,20 @@ def sweeps(repeats: int, many: int, seed: int) -> list[str]:
     ]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.batch")
-    parser.add_argument("--smoke", action="store_true", help="small batches, one repeat")
-    parser.add_argument("--seed", type=int, default=1000)
-    parser.add_argument("--page", type=Path, default=None)
-    given = parser.parse_args(arguments)
-    here = Path(__file__).parent
-    page = given.page or (
-        here / "results" / "smoke-batch.md"
-        if given.smoke
-        else here.parent / "docs" / "benchmarks" / "batch.md"
-    )
-    lines = [
+def compose(smoke: bool, seed: int) -> list[str]:
+    """The page."""
+    return [
         "# How fast very many games are",
         "",
-        *batches(
-            1 if given.smoke else 9, 5 if given.smoke else 200, 0.02 if given.smoke else 1.0, given.seed
-        ),
+        *batches(1 if smoke else 9, 5 if smoke else 200, 0.02 if smoke else 1.0, seed),
         "",
-        *sweeps(1 if given.smoke else 5, 10_000 if given.smoke else 100_000, given.seed),
-        "",
-        measure.provenance(measure.machine(), f"seed {given.seed}", "batch"),
-        "",
+        *sweeps(1 if smoke else 5, 10_000 if smoke else 100_000, seed),
     ]
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text("\n".join(lines))
-    print("\n".join(lines))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    page.command("batch", __doc__, "small batches, one repeat", compose, arguments)
 
 
 if __name__ == "__main__":

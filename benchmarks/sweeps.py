@@ -5,15 +5,13 @@ its numbers vary on a full grid.  ``sb.sweep`` takes the whole grid, its table i
 DOBSS on HiGHS takes some of the points drawn at random, each built and solved as a loop would.
 """
 
-import argparse
 import time
-from pathlib import Path
 from statistics import mean
 
 import numpy as np
 
 import stackelberg as sb
-from benchmarks import measure, methods
+from benchmarks import methods, page
 from stackelberg.solve_batch import available_threads
 from stackelberg.solvers import dobss
 from stackelberg.solvers.pulp_solver import solve_milp
@@ -78,35 +76,23 @@ def rows(side: int, looped: int, seed: int) -> list[str]:
     return lines
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.sweeps")
-    parser.add_argument("--smoke", action="store_true", help="a small grid, few points by DOBSS")
-    parser.add_argument("--seed", type=int, default=1000)
-    parser.add_argument("--page", type=Path, default=None)
-    given = parser.parse_args(arguments)
-    here = Path(__file__).parent
-    page = given.page or (
-        here / "results" / "smoke-sweeps.md"
-        if given.smoke
-        else here.parent / "docs" / "benchmarks" / "sweeps.md"
-    )
-    cores, looped = available_threads(), 4 if given.smoke else 100
-    lines = [
+def compose(smoke: bool, seed: int) -> list[str]:
+    """The page."""
+    cores, looped = available_threads(), 4 if smoke else 100
+    return [
         "# How fast a sweep is",
         "",
         "A faking game with two cues and three types; the guarding type's preference, the monitoring cost and the "
         f"budget vary on a full grid. `sb.sweep`, table included, on {cores} core{'s' if cores > 1 else ''}, against a "
         f"loop that builds and solves DOBSS on HiGHS on one ({looped} of the points, drawn at random).",
         "",
-        *rows(8 if given.smoke else 100, looped, given.seed),
-        "",
-        measure.provenance(measure.machine(), f"seed {given.seed}", "sweeps"),
-        "",
+        *rows(8 if smoke else 100, looped, seed),
     ]
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text("\n".join(lines))
-    print("\n".join(lines))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    page.command("sweeps", __doc__, "a small grid, few points by DOBSS", compose, arguments)
 
 
 if __name__ == "__main__":
