@@ -79,8 +79,8 @@ def climb(
     propose : ratios (R,), atoms (J, d) -> atoms (J', d) at local maxima of Σ ratios · columns, and its largest value
     atoms, weights : (J, d), (J,)
         Start, equal weights if none are given; together the atoms must give every row a positive value.
-    settle : atoms (J, d), weights (J,) -> the same of a law no less likely, optional
-        Moves the atoms after every step.
+    settle : atoms (J, d), weights (J,) -> the same, optional
+        Moves, merges and drops atoms after every step, to a law of higher likelihood.
     tolerance : float
         Stop when `d_max` is below it.
 

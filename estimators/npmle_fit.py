@@ -76,7 +76,7 @@ def fit_law(
 
     def from_square(ratios: Floats, atoms: Floats) -> tuple[Floats, float]:
         start, slope = peaks(ratios, *sheets[0])
-        if slope.max() < total + _CLOSE:
+        if slope.max() < total + max(_CLOSE, tolerance):
             start, slope = peaks(ratios, *sheets[1])
             start, slope = np.vstack([start, atoms]), np.append(slope, ratios @ rows.values(atoms))
             start, slope = polish(rows, ratios, start, slope, step / _FINER, steps=8)

@@ -134,9 +134,10 @@ def settle(
         diagonal = np.diag(system).copy()
         while damping < 1e9:
             np.fill_diagonal(system, diagonal * (1 + damping))
-            step = cho_solve(cho_factor(system, check_finite=False), gradient, check_finite=False).reshape(
-                3, -1
-            )
+            try:
+                step = cho_solve(cho_factor(system), gradient).reshape(3, -1)
+            except np.linalg.LinAlgError:  # singular but for rounding
+                step = np.full((3, len(weights)), np.inf)
             moves = step[1:].T / weights[:, None]
             if np.abs(moves).max() <= reach:
                 # Up to where the first weight is zero: that atom is dropped, and the next step does without it.
@@ -204,7 +205,7 @@ def _on_edge(angles: Floats) -> NDArray[np.bool_]:
 
 
 def merged(atoms: Floats, weights: Floats, radius: float = _SAME) -> tuple[Floats, Floats]:
-    """Atoms nearer than `radius` to a heavier one are added to it, at their mean."""
+    """Atoms nearer than `radius` to a heavier one are added to it, at their mean; weights must be positive."""
     near = np.max(np.abs(atoms[:, None] - atoms), axis=2) < radius
     near &= np.all(_on_edge(atoms)[:, None] == _on_edge(atoms), axis=2)
     into = np.argmax(near * weights, axis=1)  # of each its heaviest neighbour, itself included
