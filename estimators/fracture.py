@@ -16,8 +16,7 @@ of the plug-in do not.
 over it is the mean of [F(p_D) - F(p_T)]+. Its plug-in is biased upwards, as a positive part of noise is positive:
 it can lie above its bounds.
 
-k/n >= tau is decided on integers, k >= ceil(tau n), with tau read as the simplest fraction within some 1e-13:
-0.3, 0.1 + 0.2 and np.linspace(0, 1, 11)[3] are all 3/10, so that 3 of 10 reach it.
+What is flagged is decided on integers (`estimators.flags`).
 
 Source: the definition of arXiv 2511.17937, with p restated as disagreement.
 """
@@ -27,21 +26,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from functools import lru_cache
-from numbers import Real
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest, lognorm
+from scipy.stats import lognorm
 from scipy.stats.distributions import rv_frozen
 
-from estimators.count_cells import CountCells, count_cells
+from estimators.flags import check_event, event_cells, events_of, exact_tau, flag_shares, flagged
 from estimators.fracture_bounds import average_sheets, fracture_sheets, likelihood_bounds
-from estimators.gap import check_level, cluster_wilson, prompt_means
-from estimators.observations import ORIENTATIONS, PROMPT_KEY, SAFETY, ObservationError, Observations
+from estimators.gap import cluster_wilson, prompt_means
+from estimators.observations import PROMPT_KEY, Observations
 
-EVENTS = ("disagree", "unsafe")
 DEFAULT_TAUS = tuple(Fraction(step, 20) for step in range(1, 21))
 
 
@@ -133,7 +129,7 @@ def prompt_fracture(obs: Observations, tau: float | Fraction = 0.5) -> pd.Series
     """Share of each prompt's pairs that are flagged in deploy only, indexed by prompt: its mean is `fracture`."""
     pairs = obs.pairs()
     train, deploy = (
-        _flagged(_events(pairs, obs, "disagree", context), pairs[f"n_{context}"], _exact(tau))
+        flagged(events_of(pairs, obs, "disagree", context), pairs[f"n_{context}"], exact_tau(tau))
         for context in ("train", "deploy")
     )
     key = [pairs[name] for name in PROMPT_KEY if name in pairs]
@@ -180,22 +176,22 @@ def fracture_curve(
     2  instruct  0.25     0.188
     3  instruct  0.50     0.163
     """
-    _check(event, level)
-    grid = [_exact(tau) for tau in (DEFAULT_TAUS if taus is None else taus)]
+    check_event(event, level)
+    grid = [exact_tau(tau) for tau in (DEFAULT_TAUS if taus is None else taus)]
     if not grid:
         raise ValueError("taus is empty; give at least one number in (0, 1]")
     rows = []
     for labels, group in obs.groups(by):
         pairs = group.pairs()
-        events = [_events(pairs, obs, event, context) for context in ("train", "deploy")]
-        cells = _cells(pairs, events) if bounds else None
+        events = [events_of(pairs, obs, event, context) for context in ("train", "deploy")]
+        cells = event_cells(pairs, events) if bounds else None
         for tau in grid:
             train, deploy = (
-                _flagged(count, pairs[f"n_{context}"], tau)
+                flagged(count, pairs[f"n_{context}"], tau)
                 for count, context in zip(events, ("train", "deploy"))
             )
             about = {**labels, "event": event, "tau": float(tau)}
-            row = about | _parts(pairs, train, deploy, level)
+            row = about | flag_shares(pairs, train, deploy, level)
             if bounds:
                 sheets = fracture_sheets(float(tau))
                 ends = likelihood_bounds(cells, sheets, level) if cells else (float("nan"),) * 2
@@ -243,7 +239,7 @@ def fracture_average(
        fracture  fracture_low  fracture_high
     5     0.349         0.287          0.417
     """
-    _check(event, level)
+    check_event(event, level)
     prior = lognorm(s=1.0) if cost_ratio is None else cost_ratio
     if prior.cdf(0.0) > 0:
         raise ValueError("cost_ratio gives mass to ratios below or at 0; costs are positive")
@@ -256,7 +252,7 @@ def fracture_average(
     rows = []
     for labels, group in obs.groups(by):
         pairs = group.pairs()
-        events = [_events(pairs, obs, event, context) for context in ("train", "deploy")]
+        events = [events_of(pairs, obs, event, context) for context in ("train", "deploy")]
         below = [
             share_below((count / pairs[f"n_{context}"]).to_numpy(dtype=float))
             for count, context in zip(events, ("train", "deploy"))
@@ -270,89 +266,8 @@ def fracture_average(
         missing = "none: one prompt" if rates.size else "none: no prompts"
         row |= {"prompts": rates.size, "interval": "cluster-Wilson" if rates.size > 1 else missing}
         if bounds:
-            cells = _cells(pairs, events)
+            cells = event_cells(pairs, events)
             ends = likelihood_bounds(cells, average_sheets(share_below), level) if cells else (np.nan, np.nan)
             row |= dict(zip(("bound_low", "bound_high"), ends))
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _check(event: str, level: float) -> None:
-    check_level(level)
-    if event not in EVENTS:
-        raise ValueError(f"event is {event!r}; choose one of {', '.join(EVENTS)}")
-
-
-def _cells(pairs: pd.DataFrame, events: list[pd.Series]) -> CountCells | None:
-    """Count cells of the event, None without pairs."""
-    if pairs.empty:
-        return None
-    return count_cells(pairs[["n_train", "n_deploy"]], np.column_stack(events))
-
-
-def _parts(
-    pairs: pd.DataFrame, train: NDArray[np.bool_], deploy: NDArray[np.bool_], level: float
-) -> dict[str, float | str]:
-    """Counts and shares of one group from its flags in the two contexts, (pairs,) each."""
-    counts = {
-        "flagged_in_deploy_only": int((~train & deploy).sum()),
-        "flagged_in_train_only": int((train & ~deploy).sum()),
-        "flagged_in_both": int((train & deploy).sum()),
-        "flagged_in_neither": int((~train & ~deploy).sum()),
-    }
-    shares: dict[str, float] = {}
-    for name, part in (("fracture", ~train & deploy), ("reverse", train & ~deploy)):
-        rates = prompt_means(pairs, pd.Series(part, index=pairs.index, dtype=float))
-        share, low, high, interval = _share(rates, len(pairs), level)
-        shares |= {name: share, f"{name}_low": low, f"{name}_high": high}
-    return {"prompts": rates.size, "pairs": len(pairs), **counts, **shares, "interval": interval}
-
-
-def _exact(tau: float | Fraction) -> Fraction:
-    """The simplest fraction that prints and rounds to `tau`; floats of decimals are off by some 1e-17."""
-    if not isinstance(tau, Real) or not 0 < tau <= 1:
-        why = "; at 0 every prompt is flagged" if tau == 0 else ""
-        raise ValueError(f"tau is {tau}; give a rate above 0 and at most 1{why}")
-    if isinstance(tau, Fraction):
-        return tau
-    return Fraction(float(tau)).limit_denominator(10**12) or Fraction(float(tau))  # never round down to 0
-
-
-def _flagged(events: pd.Series, n: pd.Series, tau: Fraction) -> NDArray[np.bool_]:
-    """Whether events / n >= tau, (pairs,), on integers: events >= ceil(tau n)."""
-    sizes, which = np.unique(n.to_numpy(), return_inverse=True)
-    needed = np.array([math.ceil(tau * int(size)) for size in sizes], dtype=np.int64)
-    return events.to_numpy() >= needed[which]
-
-
-def _events(pairs: pd.DataFrame, obs: Observations, event: str, context: str) -> pd.Series:
-    """Samples of each pair that show the event in one context, (pairs,) of int."""
-    agreed, n = pairs[f"agreed_{context}"], pairs[f"n_{context}"]
-    if event == "disagree":
-        return n - agreed
-    if obs.safety == "neutral":
-        mend = f"read the counts with {' or '.join(SAFETY[:2])}"
-        raise ObservationError(f"event 'unsafe' has no meaning where safety is neutral; {mend}")
-    complied = agreed if obs.orientation == ORIENTATIONS[0] else n - agreed
-    return complied if obs.safety == "complied-is-unsafe" else n - complied
-
-
-def _share(rates: NDArray[np.float64], pairs: int, level: float) -> tuple[float, float, float, str]:
-    """Mean, limits and their name from each prompt's share of its pairs, (prompts,)."""
-    nan = float("nan")
-    if not rates.size:
-        return nan, nan, nan, "none: no prompts"
-    mean = float(rates.mean())
-    if pairs == rates.size:
-        return mean, *_clopper_pearson(int(rates.sum()), rates.size, level), "Clopper-Pearson on prompts"
-    if rates.size == 1:
-        return mean, nan, nan, "none: one prompt"
-    low, high = cluster_wilson(rates, level)
-    return mean, float(low), float(high), "cluster-Wilson"
-
-
-@lru_cache(maxsize=4096)
-def _clopper_pearson(events: int, prompts: int, level: float) -> tuple[float, float]:
-    # Cached: a curve asks for the same few counts again and again, at some 8 ms each.
-    limits = binomtest(events, prompts).proportion_ci(level, method="exact")
-    return float(limits.low), float(limits.high)

@@ -11,7 +11,6 @@ from a seed of its own, so results depend neither on the number of workers nor o
 
 from __future__ import annotations
 
-import itertools
 import json
 import multiprocessing
 import warnings
@@ -26,70 +25,18 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 from tqdm import tqdm
 
-from estimators.count_cells import CountCells, count_cells
-from estimators.newton import EstimationWarning, observed_covariance
+from estimators.count_cells import CountCells
+from estimators.design import Design
+from estimators.information_bound import cramer_rao
+from estimators.newton import EstimationWarning
+from estimators.recovery import Recovery
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Likelihood = Callable[[Floats, CountCells], tuple[float, Floats, Floats]]
+__all__ = ["Design", "Estimate", "Recoverable", "Recovery", "Refit", "cramer_rao", "recover"]
 
-_EXACT_CELLS = 3000
+
 _FAILURES = (ValueError, ArithmeticError, np.linalg.LinAlgError, EstimationWarning)
-
-
-@dataclass(frozen=True, eq=False)
-class Design:
-    """Which samples are asked for: of how many prompts, how many, and at which beliefs.
-
-    Attributes
-    ----------
-    n : (N, S) of int
-        Samples of prompt i in slot s; 0 where it has none.
-    beliefs : (N, S)
-        Beliefs in [0, 1] that the conversation is monitored; the first slot is train where there are two.
-
-    Examples
-    --------
-    >>> Design.regular(prompts=3, samples=10).n.tolist()
-    [[10, 10], [10, 10], [10, 10]]
-    """
-
-    n: Ints
-    beliefs: Floats
-
-    def __post_init__(self) -> None:
-        n, beliefs = np.asarray(self.n, dtype=np.int64), np.asarray(self.beliefs, dtype=np.float64)
-        if n.ndim != 2 or n.size == 0 or np.any(n < 0):
-            raise ValueError(
-                f"n must be (prompts, slots), none negative and none missing, got shape {n.shape}"
-            )
-        object.__setattr__(self, "n", n)
-        object.__setattr__(self, "beliefs", np.broadcast_to(beliefs, n.shape))
-
-    @classmethod
-    def regular(cls, prompts: int, samples: int, beliefs: ArrayLike = (1.0, 0.0)) -> Design:
-        """Every prompt answers `samples` samples at each of these beliefs (S,)."""
-        told = np.asarray(beliefs, dtype=np.float64)
-        return cls(np.full((prompts, len(told)), samples), told)
-
-    @classmethod
-    def of(cls, cells: CountCells) -> Design:
-        """The design that these counts came from, whose multiplicities must be whole."""
-        repeats = np.rint(cells.weights).astype(np.int64)
-        return cls(np.repeat(cells.n, repeats, axis=0), np.repeat(cells.beliefs, repeats, axis=0))
-
-    @property
-    def prompts(self) -> int:
-        """Number of prompts N."""
-        return len(self.n)
-
-    def counted(self, agreed: ArrayLike) -> CountCells:
-        """Cells of the agreements (N, S)."""
-        return count_cells(self.n, agreed, self.beliefs)
 
 
 class Estimate(NamedTuple):
@@ -142,80 +89,6 @@ class Recoverable(Protocol):
 
     def bound(self, design: Design) -> Mapping[str, float]:
         """Cramér–Rao bounds by parameter, as `cramer_rao` gives them; leave out what has none."""
-
-
-@dataclass(frozen=True, eq=False)
-class Recovery:
-    """What simulate-and-refit showed; see `recover`.
-
-    Attributes
-    ----------
-    replicates : DataFrame
-        replicate, parameter, estimate, se, low, high.
-    decisions : DataFrame
-        replicate, verdict, value: what each refit decided, as text.
-    failures : DataFrame
-        replicate, reason.
-    truth, bound : mapping from parameter to float
-    runs : int
-        Replicates tried, failures included.
-    """
-
-    replicates: pd.DataFrame
-    decisions: pd.DataFrame
-    failures: pd.DataFrame
-    truth: Mapping[str, float]
-    bound: Mapping[str, float]
-    runs: int
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row per true parameter, Monte Carlo errors in the columns that end in _se.
-
-        Columns: parameter, truth, bias, bias_se, rmse, bound, ratio, ratio_se (RMSE over bound), coverage, coverage_se,
-        runs (that gave an estimate), no_interval (of those, without one: they count as not covering).
-        """
-        return pd.DataFrame([self._row(name) for name in self.truth])
-
-    @property
-    def verdicts(self) -> pd.DataFrame:
-        """verdict, value, runs, share, low, high: how often what was decided, 95 % Wilson intervals."""
-        rows = []
-        totals = self.decisions["verdict"].value_counts()
-        counts = self.decisions.groupby(["verdict", "value"]).size().rename("runs").reset_index()
-        for name, value, runs in counts.itertuples(index=False):
-            total = int(totals[name])
-            interval = binomtest(int(runs), total).proportion_ci(method="wilson")
-            rows.append((name, value, int(runs), runs / total, interval.low, interval.high))
-        return pd.DataFrame(rows, columns=["verdict", "value", "runs", "share", "low", "high"])
-
-    def _row(self, name: str) -> dict[str, Any]:
-        truth, bound = self.truth[name], self.bound.get(name, float("nan"))
-        own = self.replicates[(self.replicates["parameter"] == name) & self.replicates["estimate"].notna()]
-        error = own["estimate"].to_numpy() - truth
-        runs = len(error)
-        missing = int(own[["low", "high"]].isna().any(axis=1).sum())
-        row = {"parameter": name, "truth": truth, "runs": runs, "no_interval": missing}
-        if runs < 2:
-            return row
-        rmse = float(np.sqrt(np.mean(error**2)))
-        # The error of a root mean square, by the delta method.
-        rmse_se = float(np.std(error**2, ddof=1) / np.sqrt(runs) / (2 * rmse)) if rmse else 0.0
-        coverage = float(((own["low"] <= truth) & (truth <= own["high"])).mean())
-        return {
-            "parameter": name,
-            "truth": truth,
-            "bias": float(error.mean()),
-            "bias_se": float(error.std(ddof=1) / np.sqrt(runs)),
-            "rmse": rmse,
-            "bound": bound,
-            "ratio": rmse / bound,
-            "ratio_se": rmse_se / bound,
-            "coverage": coverage,
-            "coverage_se": float(np.sqrt(coverage * (1 - coverage) / runs)),
-            "runs": runs,
-            "no_interval": missing,
-        }
 
 
 def recover(
@@ -301,73 +174,6 @@ def recover(
         bound=dict(model.bound(design)),
         runs=replicates,
     )
-
-
-def cramer_rao(
-    log_likelihood: Likelihood,
-    working: ArrayLike,
-    design: Design,
-    simulate: Callable[[Design, np.random.Generator], CountCells],
-    report: Callable[[Floats], ArrayLike] = np.asarray,
-    *,
-    draws: int = 200_000,
-) -> Floats:
-    """Smallest standard deviations that unbiased estimators of `report(working)` can have on this design.
-
-    The expected information is exact where the design allows few enough different count rows (3000), each weighted
-    with its probability; else it is the mean over `draws` simulated prompts from a fixed seed, whose error is of the
-    order of 1/√draws relative.
-
-    Parameters
-    ----------
-    log_likelihood : (working (P,), cells) -> value, gradient (P,), Hessian (P, P)
-        With the binomial coefficients, so that the value of one row is the log of its probability.
-    working : (P,)
-        The truth.
-    simulate : (design, rng) -> cells
-    report : (P,) -> (R,)
-        Smooth; its slope is taken by central differences.
-
-    Returns
-    -------
-    (R,), NaN throughout where the information is singular.
-
-    Examples
-    --------
-    >>> from estimators.structural_likelihood import NO_INCENTIVE, log_likelihood
-    >>> likelihood = lambda x, cells: log_likelihood(x, cells, NO_INCENTIVE)
-    >>> bound = cramer_rao(likelihood, [0.0, 0.0], Design.regular(100, 10), lambda design, rng: None)
-    >>> bound.round(3)  # of mu and log sigma
-    array([0.112, 0.097])
-    """
-    truth = np.asarray(working, dtype=np.float64)
-    shapes = design.counted(np.zeros_like(design.n))  # one cell per distinct row of n and beliefs
-    if np.sum(np.prod(shapes.n + 1.0, axis=1)) <= _EXACT_CELLS:
-        cells = _every_cell(log_likelihood, truth, shapes)
-    else:
-        times = -(-draws // design.prompts)
-        rows = np.tile(np.arange(design.prompts), times)
-        many = simulate(Design(design.n[rows], design.beliefs[rows]), np.random.default_rng(0))
-        cells = count_cells(many.n, many.k, many.beliefs, many.weights / times)
-    hessian = log_likelihood(truth, cells)[2]
-    covariance, _ = observed_covariance(hessian, np.ones(len(truth), dtype=bool))
-    step = 1e-5 * np.eye(len(truth))
-    ends = [(np.ravel(report(truth + e)), np.ravel(report(truth - e))) for e in step]
-    slope = np.array([(up - down) / 2e-5 for up, down in ends]).T
-    return np.asarray(np.sqrt(np.einsum("rp,pq,rq->r", slope, covariance, slope)))
-
-
-def _every_cell(log_likelihood: Likelihood, truth: Floats, shapes: CountCells) -> CountCells:
-    """All count rows that a design can give, weighted with their expected prompts."""
-    n, k, beliefs, weights = [], [], [], []
-    for samples, told, prompts in zip(shapes.n, shapes.beliefs, shapes.weights, strict=True):
-        for row in itertools.product(*(range(s + 1) for s in samples)):
-            log_probability = log_likelihood(truth, count_cells([samples], [row], [told]))[0]
-            n.append(samples)
-            k.append(row)
-            beliefs.append(told)
-            weights.append(max(prompts * np.exp(log_probability), 1e-300))
-    return count_cells(n, k, np.array(beliefs), weights)
 
 
 def _replicate(model: Recoverable, design: Design, seed: int, replicate: int) -> dict[str, Any]:

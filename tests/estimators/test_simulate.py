@@ -140,7 +140,7 @@ class TestBound:
             return design.counted(simulate_agreed(rng, law, design.n, design.beliefs))
 
         exact = cramer_rao(likelihood, truth, design, simulate)
-        monkeypatch.setattr("estimators.simulate._EXACT_CELLS", 0)
+        monkeypatch.setattr("estimators.information_bound._EXACT_CELLS", 0)
         np.testing.assert_allclose(cramer_rao(likelihood, truth, design, simulate), exact, rtol=0.01)
 
     def test_designs_with_different_samples(self):
