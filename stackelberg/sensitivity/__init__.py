@@ -7,7 +7,8 @@
 * :func:`robustness`, :func:`conclusion_flips`: how far a number must move before a reply, or any conclusion, flips.
 """
 
-from stackelberg.sensitivity.flips import conclusion_flips, robustness
+from stackelberg.sensitivity.conclusions import conclusion_flips
+from stackelberg.sensitivity.flips import robustness
 from stackelberg.sensitivity.local import elasticities, tornado
 from stackelberg.sensitivity.shadow import shadow_prices
 from stackelberg.sensitivity.variance import morris, sobol

@@ -1,25 +1,21 @@
-"""Robustness: how far one number must move, the rest held, before a predicted reply or another conclusion flips.
+"""Robustness: how far one number must move, the rest held, before a predicted reply flips.
 
 At the status quo what a plan is worth to a type is a straight line in almost every number (preference, stakes,
 monitoring share, cue probabilities, plan cost), so a reply flips where two lines cross, and the next crossing is
-exact.  Where it is not (a cue sharpness other than one), and for conclusions in general, flips are bracketed on a grid
-and bisected.
+exact.  Where it is not (a cue sharpness other than one), flips are bracketed on a grid and bisected.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stackelberg.faking import FakingGame
 from stackelberg.faking.normal_form import plan_labels
-from stackelberg.faking.numbers import NOT_NEGATIVE, number_places
+from stackelberg.faking.numbers import NOT_NEGATIVE, TYPE_NUMBERS, number_places
 from stackelberg.faking.stacked import StackedGames
-from stackelberg.sensitivity.local import Game, finished, own_values
-from stackelberg.solve import solve
-from stackelberg.sweep import sweep
+from stackelberg.sensitivity.local import own_values
 from stackelberg.sweep.templates import template_values
 
 if TYPE_CHECKING:
@@ -33,8 +29,6 @@ REPLY_NUMBERS = (*UTILS, "modification", "cue_sharpness", *PROBABILITIES)
 """What the replies at the status quo depend on."""
 DISTANCES = np.geomspace(1e-9, 1e4, 600)
 """Distances from the base at which a reply that is no line is looked at, in units of the base or 1."""
-SECTIONS = 33
-"""Points into which a bracket is cut at a time, so that a whole batch is solved at once."""
 
 
 def robustness(game: FakingGame, names: Iterable[str] | None = None) -> "pd.DataFrame":
@@ -53,7 +47,9 @@ def robustness(game: FakingGame, names: Iterable[str] | None = None) -> "pd.Data
     DataFrame
         type, plan (predicted), name, base, flip_below and flip_above (the value at which the reply changes next; NaN
         where it never does), plan_below and plan_above (what it changes to), move (distance to the nearer flip, in the
-        number's units).  Sorted by type and move; numbers that flip nothing come last.
+        number's units), flips ("both ways", "above", "below", or "never" with the range that was looked at).  Sorted
+        by type and move; numbers that flip nothing come last.  A number of one type has a row for that type alone,
+        since no other's reply depends on it.
 
     Raises
     ------
@@ -71,15 +67,16 @@ def robustness(game: FakingGame, names: Iterable[str] | None = None) -> "pd.Data
     >>> game = sb.FakingGame(types=[sb.FollowerType(name="guarding", prior=1.0, preference=0.4, goal_guarding=1.0)],
     ...                      cues=sb.CuePolicy.informative(0.6), monitoring=0.5)
     >>> found = robustness(game, ["preference[guarding]", "informativeness"])
-    >>> found[["name", "base", "flip_below", "plan_below", "flip_above", "plan_above"]].round(6).values.tolist()
+    >>> found[["name", "base", "flip_below", "plan_below", "flip_above", "flips"]].round(6).values.tolist()
     ... # doctest: +NORMALIZE_WHITESPACE
-    [['preference[guarding]', 0.4, 0.2, 'comply/comply', 0.8, 'refuse/refuse'],
-     ['informativeness', 0.6, 0.2, 'comply/comply', nan, nan]]
+    [['preference[guarding]', 0.4, 0.2, 'comply/comply', 0.8, 'both ways'],
+     ['informativeness', 0.6, 0.2, 'comply/comply', nan, 'below']]
     """
     import pandas as pd
 
+    places = number_places(game)
     if names is None:
-        places, single = number_places(game), template_values(game)
+        single = template_values(game)
         names = [
             name
             for name, (group, place) in places.items()
@@ -88,113 +85,44 @@ def robustness(game: FakingGame, names: Iterable[str] | None = None) -> "pd.Data
     labels = plan_labels(len(game.cues.cues))
     rows = []
     for name, base in own_values(game, names).items():
-        plans, flips = _reply_flips(game, name, base)
+        group, place = places[name]
+        low, high = _domain(name, group)
+        plans, flips = _reply_flips(game, name, base, low, high)
         for t, member in enumerate(game.types):
+            if group in TYPE_NUMBERS and place not in ((t,), (slice(None),)):
+                continue  # another type's
             (below, to_below), (above, to_above) = flips[t]
-            move = np.nanmin([base - below, above - base, np.inf])
-            rows.append(
-                (
-                    member.name,
-                    labels[plans[t]],
-                    name,
-                    base,
-                    below,
-                    labels[to_below] if to_below >= 0 else None,
-                    above,
-                    labels[to_above] if to_above >= 0 else None,
-                    move if np.isfinite(move) else np.nan,
-                )
+            move = float(np.fmin(base - below, above - base))
+            changed = [labels[to] if to >= 0 else None for to in (to_below, to_above)]
+            ways = _ways(below, above, low, high)
+            row = (
+                member.name,
+                labels[plans[t]],
+                name,
+                base,
+                below,
+                changed[0],
+                above,
+                changed[1],
+                move,
+                ways,
             )
-    columns = ["type", "plan", "name", "base", "flip_below", "plan_below", "flip_above", "plan_above", "move"]
+            rows.append(row)
+    columns = ["type", "plan", "name", "base", "flip_below", "plan_below", "flip_above", "plan_above"]
+    columns += ["move", "flips"]
     frame = pd.DataFrame(rows, columns=columns)
     order = {t.name: k for k, t in enumerate(game.types)}
     frame = frame.assign(order=frame["type"].map(order)).sort_values(["order", "move"], kind="stable")
     return frame.drop(columns="order").reset_index(drop=True)
 
 
-def conclusion_flips(
-    template: Game,
-    ranges: Mapping[str, Sequence[float]],
-    conclude: "Callable[[pd.DataFrame], Any]",
-    fn: Callable[..., Any] = solve,
-    *,
-    points: int = 201,
-    **options: Any,
-) -> "pd.DataFrame":
-    """How far each number must move, within its range, before a conclusion from a sweep changes.
-
-    Parameters
-    ----------
-    template : FakingGame or BayesianStackelbergGame
-    ranges : mapping of str to (low, high)
-        Where to look; they must hold the template's own value.
-    conclude : callable
-        From the frame of a sweep to one label, number or truth value per row, such as
-        ``lambda frame: frame["faking_share"] == 0``.
-    fn, **options
-        As for :func:`stackelberg.sweep`.
-    points : int
-        Of the grid that brackets the flips; windows narrower than its spacing can be missed.
-
-    Returns
-    -------
-    DataFrame
-        name, base, conclusion, flip_below, conclusion_below, flip_above, conclusion_above; NaN and None where the
-        conclusion holds up to the end of the range.  A flip is known to a millionth of the range.
-
-    Raises
-    ------
-    GameError
-        Where a point fails.
-
-    Examples
-    --------
-    >>> import stackelberg as sb
-    >>> types = [sb.FollowerType(name="guarding", prior=0.3, preference=0.4, goal_guarding=1.0),
-    ...          sb.FollowerType(name="willing", prior=0.7, preference=-0.5)]
-    >>> game = sb.FakingGame(types=types, cues=sb.CuePolicy.free())
-    >>> monitors = lambda frame: frame["monitoring_chosen"] > 0
-    >>> found = conclusion_flips(game, {"monitoring_cost": (0.05, 2.0)}, monitors, points=20)
-    >>> found[["base", "flip_below", "flip_above", "conclusion_above"]].round(4).values.tolist()
-    [[0.1, nan, 0.75, False]]
-    """
-    import pandas as pd
-
-    def labels(name: str, values: Floats) -> list[Any]:
-        return list(np.asarray(conclude(finished(sweep(template, {name: values}, fn, **options)))).tolist())
-
-    rows = []
-    for name, base in own_values(template, ranges).items():
-        low, high = (float(end) for end in ranges[name])
-        own = labels(name, np.array([base]))[0]
-        row: dict[str, Any] = {"name": name, "base": base, "conclusion": own}
-        for side, end in (("below", min(low, base)), ("above", max(high, base))):
-            flip, other = _bracketed(partial(labels, name), own, base, end, points, 1e-6 * (high - low))
-            row |= {f"flip_{side}": flip, f"conclusion_{side}": other}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _bracketed(
-    labels: Callable[[Floats], list[Any]], own: Any, base: float, end: float, points: int, width: float
-) -> tuple[float, Any]:
-    """First value from the base to the end at which the label is another, and that label."""
-    if base == end:
-        return np.nan, None
-    near, far, count = base, end, points
-    other = None
-    while True:
-        values = np.linspace(near, far, count)[1:]
-        found = labels(values)
-        changed = [k for k, label in enumerate(found) if label != own]
-        if not changed:
-            return (np.nan, None) if other is None else (far, other)
-        k = changed[0]
-        other, far = found[k], float(values[k])
-        near = float(values[k - 1]) if k else near
-        if abs(far - near) <= width:
-            return far, other
-        count = SECTIONS
+def _ways(below: float, above: float, low: float, high: float) -> str:
+    """On which sides a reply flips; where on none, the range that was looked at."""
+    if not np.isnan([below, above]).all():
+        return "above" if np.isnan(below) else "below" if np.isnan(above) else "both ways"
+    if np.isfinite(high):
+        return f"never from {low:g} to {high:g}"
+    return f"never from {low:g} on" if np.isfinite(low) else "never"
 
 
 def _domain(name: str, group: str) -> tuple[float, float]:
@@ -204,10 +132,9 @@ def _domain(name: str, group: str) -> tuple[float, float]:
 
 
 def _reply_flips(
-    game: FakingGame, name: str, base: float
+    game: FakingGame, name: str, base: float, low: float, high: float
 ) -> tuple[NDArray[np.int64], list[list[tuple[float, int]]]]:
     """Plans at the base, and for each type the next flip below and above with the plan that it flips to, or -1."""
-    low, high = _domain(name, number_places(game)[name][0])
     types = len(game.types)
 
     def at(values: Floats) -> StackedGames:
@@ -290,4 +217,4 @@ def _first_flip(
             break
         there = int(plans(np.array([middle]))[0, t])
         near, far, plan = (middle, far, plan) if there == own else (near, middle, there)
-    return near if exact else far, plan
+    return (near if exact else far) + 0.0, plan  # no minus zero

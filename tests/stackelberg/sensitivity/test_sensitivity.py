@@ -220,7 +220,11 @@ def _check_flips(game, name, found, between):
         return [[labels[p] for p in row] for row in plans[good]]
 
     for t, member in enumerate(game.types):
-        row = found[found["type"] == member.name].iloc[0]
+        own = found[found["type"] == member.name]
+        if own.empty:  # another type's number, which must leave this type's plan as it is
+            assert len({there[t] for there in plans(between)}) == 1
+            continue
+        row = own.iloc[0]
         base = row["base"]
         for side, sign in (("below", -1), ("above", 1)):
             flip = row[f"flip_{side}"]
@@ -247,7 +251,17 @@ def test_robustness_in_closed_form():
     assert monitoring["move"] == pytest.approx(
         min(0.3 - q["guarding", "train"], q["guarding", "deploy"] - 0.3)
     )
-    assert np.isnan(found.loc[("willing", "preference[guarding]"), "move"])
+    assert monitoring["flips"] == "both ways"
+    never = found.loc[("willing", "monitoring")]
+    assert np.isnan(never["move"])
+    assert never["flips"] == "never from 0 to 1"
+    assert (
+        "willing",
+        "preference[guarding]",
+    ) not in found.index  # no reply depends on another type's numbers
+    assert found.loc[("willing", "plan_cost[willing]"), "flips"] == "never from 0 on"
+    edge = found.loc[("willing", "preference[willing]"), "flip_above"]
+    assert (edge, np.signbit(edge)) == (0, False)
     with pytest.raises(sb.GameError, match="free"):
         robustness(FREE)
 
