@@ -109,34 +109,16 @@ comparisons[["over", "first", "second", "difference", "low", "high", "p_value", 
 # Fracture is the share of prompts flagged in deploy and not in train. The line is the plug-in with its interval at
 # each threshold; the grey band is what ten samples of 92 prompts leave open about the share itself, whatever the law
 # of the prompts' rates. It is wide, and the plug-in's interval, which knows nothing of it, is not to be trusted
-# alone.
+# alone. To the right, the average over a prior on the ratio of costs, which is left less open.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained", sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.9), layout="constrained", sharey=True)
 for ax, (name, obs) in zip(axes, chosen.items(), strict=True):
     fracture = est.fracture_curve(obs, taus=[k / 10 for k in range(1, 10)], bounds=True)
-    ax.fill_between(
-        fracture["tau"],
-        fracture["bound_low"],
-        fracture["bound_high"],
-        color=plots.GREY,
-        alpha=0.3,
-        linewidth=0,
-    )
-    ax.errorbar(
-        fracture["tau"],
-        fracture["fracture"],
-        yerr=np.abs(
-            fracture[["fracture_low", "fracture_high"]].sub(fracture["fracture"], axis=0)
-        ).T.to_numpy(),
-        fmt="o-",
-        color=plots.BLUE,
-        capsize=3,
-        markersize=4,
-    )
-    ax.set(xlabel="threshold τ on the rate of disagreeing", ylim=(0, 1))
+    plots.fracture(fracture, ax, average=est.fracture_average(obs, bounds=True).iloc[0])
     ax.set_title(name, loc="left", fontsize=10)
-_ = axes[0].set_ylabel("fracture, share of prompts")
+axes[1].set_ylabel("")
+_ = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
 
 # %% [markdown]
 # Which event is flagged matters more. For Gemini via `vertex`, where complying is unsafe, disagreeing and harm give

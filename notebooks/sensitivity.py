@@ -49,6 +49,7 @@ grid = {"monitoring": np.linspace(0, 1, 101), "informativeness": np.linspace(0, 
 plane = sb.sweep(fixed, grid, sb.status_quo)
 words = {"monitoring": "monitoring share q", "informativeness": "informativeness of the cues"}
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.9), layout="constrained", sharey=True)
+figure.get_layout_engine().set(wspace=0.08)  # room between the colour bar and the next panel
 mesh = plots.phase_diagram(
     plane, axes[0], x="monitoring", y="informativeness", value="faking_share", labels=words
 )
@@ -81,6 +82,7 @@ words = {
     "monitoring_cost": "monitoring cost c, utils",
 }
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.9), layout="constrained", sharey=True)
+figure.get_layout_engine().set(wspace=0.08)
 for ax, column, label in zip(
     axes, ("monitoring_chosen", "value"), ("monitoring share chosen", "leader's value, utils"), strict=True
 ):

@@ -1,8 +1,6 @@
 """The report in a real browser: it renders, complains of nothing, and its controls give Python's numbers."""
 
-import os
 import re
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,6 @@ from stackelberg.faking import envelope
 from stackelberg.report.page import SECTIONS, page
 from stackelberg.report.table import table, text
 
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 WIDE, PHONE = 1100, 380
 
 
@@ -55,26 +52,6 @@ def test_a_table_names_what_is_missing(analysed):
     astray = table("nowhere", "Gaps", ["a"], analysis.gaps.head(1), {"gap": ("gap", "low", "high")})
     with pytest.raises(KeyError, match="Gaps: the page has no section 'nowhere'"):
         page({}, [], [astray], "", [], [], {})
-
-
-@pytest.fixture(scope="module")
-def driver():
-    pytest.importorskip("selenium", reason="selenium is in the test extra, which is not installed")
-    if not BROWSER or not DRIVER:
-        message = "no Chromium: install Debian's packages chromium and chromium-driver"
-        if os.environ.get("STACKELBERG_BROWSER") == "required":
-            pytest.fail(message)
-        pytest.skip(message)
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield browser
-    browser.quit()
 
 
 def resize(driver, width):
