@@ -101,7 +101,7 @@ def _sharing(analysis: Analysis) -> str:
     if str(row["reading"]).startswith("not fitted"):
         return f"Effects of prompts that models share: {row['reading']}."
     table = analysis.crossed
-    explained = table.loc[(table["parameter"] == "explained") & (table["reading"] == ""), "estimate"]
+    explained = table[(table["parameter"] == "explained") & (table["reading"] == "") & table["low"].notna()]
     verdict = (
         "models share what makes a prompt hard"
         if row["p_value"] <= 0.05
@@ -109,10 +109,13 @@ def _sharing(analysis: Analysis) -> str:
     )
     text = f"Shared prompts: {verdict} (permutation p = {row['p_value']:.3f})"
     if len(explained) and row["p_value"] <= 0.05:
-        text += (
-            f"; it explains {explained.min():.2f} to {explained.max():.2f} of a model's variance over prompts, median "
-            f"{explained.median():.2f} (crossed.csv with intervals)"
+        names = list(table.columns[: table.columns.get_loc("parameter")])
+        order = explained.sort_values("estimate")
+        least, most = (
+            f"{each['estimate']:.2f} {interval(each['low'], each['high'])} ({label_of(each, names)})"
+            for each in (order.iloc[0], order.iloc[-1])
         )
+        text += f"; of the variance over prompts it explains {least} to {most} (crossed.csv)"
     doubt = f" {row['reading']}." if row["reading"] else ""
     return f"{text}.{doubt}"
 
@@ -138,12 +141,13 @@ def _posterior(analysis: Analysis) -> str:
         return f"Posterior: {analysis.posterior_note}{how}."
     failed = int((analysis.posterior_checks["p_value"] < 0.05).sum())
     means = analysis.posterior[analysis.posterior["parameter"] == "delta"]
-    ends = means.loc[[means["mean"].idxmin(), means["mean"].idxmax()]]
+    ends = means.loc[list(dict.fromkeys([means["mean"].idxmin(), means["mean"].idxmax()]))]
     told = " to ".join(
         f"{row['mean']:.2f} {interval(row['low'], row['high'])} ({row['model']})"
         for _, row in ends.iterrows()
     )
+    pooled = ", pooled over models and families" if len(means) > 1 else ""
     return (
-        f"Posterior, pooled over models and families ({analysis.posterior_note}): delta from {told}; {failed} of "
+        f"Posterior{pooled} ({analysis.posterior_note}): delta {told}; {failed} of "
         f"{len(analysis.posterior_checks)} predictive checks fall below p = .05 (posterior.csv, posterior_checks.csv)."
     )

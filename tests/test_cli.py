@@ -278,3 +278,20 @@ def test_analyze_reads_a_log_and_prints_what_was_left_out_by_reason(tmp_path, ca
     assert "Left out: 1 samples (partial score); 1 samples (sample unscored); 1 rows (no deploy row)." in text
     dropped = json.loads((out / "results.json").read_text())["dropped"]
     assert dropped[0] == {"reason": "partial score", "rows": 0, "prompts": 1, "samples": 1}
+
+
+def test_an_interval_that_is_no_width_ends_with_code_2(counts, capsys):
+    assert main(["analyze", counts(GOOD), *AGREE, "--interval", "5"]) == 2
+    assert "interval is 5.0" in capsys.readouterr().err
+
+
+def test_the_wanted_interval_and_the_posterior_are_told_in_the_summary(counts, capsys, tmp_path, monkeypatch):
+    """Without the extra, asking for the posterior is a line of the summary and no failure."""
+    monkeypatch.setitem(sys.modules, "nutpie", None)
+    asked = ["--bootstrap", "0", "--interval", "0.3", "--posterior", "-o", str(tmp_path / "out")]
+    assert main(["analyze", counts(GOOD), *AGREE, *asked]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "95 % intervals to a width of 0.3 (delta: 1.24)" in text
+    assert "stackelberg[bayes]" in text
+    assert pd.read_csv(tmp_path / "out" / "posterior.csv").empty
+    assert set(pd.read_csv(tmp_path / "out" / "planning.csv")["wanted"].round(2)) == {0.3, 1.24}

@@ -11,7 +11,7 @@ from scipy.special import expit, logsumexp
 
 from estimators.choice import CommitmentChoice
 from estimators.choice_cells import choice_cells
-from estimators.choice_identification import IdentificationError, generic, require_identified
+from estimators.choice_identification import IdentificationError, generic, judge, require_identified
 from estimators.choice_likelihood import (
     ChoiceForm,
     Situations,
@@ -189,9 +189,15 @@ class TestIdentification:
             ([(0.9, 0.1), (0.7, 0.3), (0.5, 0.1)], 10, True),
         ],
     )
-    def test_regular_designs_pass(self, arms, samples, sharpness):
+    def test_regular_designs_pass_and_have_full_rank_at_parameters_with_nothing_special(
+        self, arms, samples, sharpness
+    ):
         n, told = design(arms, samples)
-        require_identified(ChoiceForm(USUAL, len(told), sharpness=sharpness), told, empty(n))
+        form, cells = ChoiceForm(USUAL, len(told), sharpness=sharpness), empty(n)
+        require_identified(form, told, cells)
+        found = [judge(expected_information(x, cells, form, told), form.names) for x in generic(form)]
+        assert max(each.rank for each in found) == len(form.names)
+        assert min(each.condition for each in found) < 1e8
 
     def test_the_split_of_the_incentive_needs_an_arm_that_is_rated_only(self):
         frame = observed(rated_only=False).frame
