@@ -100,9 +100,8 @@ def stepmix_by_bic(data: Sequence[CountCells]) -> tuple[float, str]:
         taken += each
         answers = as_answers(cells, np.random.default_rng(SEED))
         chosen.append(1 + int(np.argmin([model.bic(answers) for model in models])))
-    return taken / len(
-        data
-    ), f"no overdispersion; chooses {min(chosen)} to {max(chosen)} classes where 3 are true"
+    remark = f"no overdispersion; chooses {sorted(set(chosen))} classes where 3 are true"
+    return taken / len(data), remark
 
 
 def _stepmix(cells: CountCells, classes: Sequence[int]) -> tuple[float, list]:

@@ -84,7 +84,8 @@ def polish(
     low, high = np.where(held, now, np.maximum(now - 2 * reach, _EDGE)), np.where(held, now, now + 2 * reach)
     high = np.where(held, now, np.minimum(high, HALF_TURN - _EDGE))
     for step in range(steps + 1):
-        height, slope, curvature, axes = _surface(rows, ratios[:, None] * rows.values(now), now, held)
+        weighted = ratios[:, None] * rows.values(now)
+        height, slope, curvature, axes = _surface(rows, weighted, _log_slopes(now, held), held)
         better = height > top
         best, top = np.where(better[:, None], now, best), np.where(better, height, top)
         if step == steps:
@@ -120,12 +121,13 @@ def settle(
         held = _on_edge(atoms)
         kernel = rows.values(atoms)
         fitted = kernel @ weights
-        height, slope, curvature, axes = _surface(rows, (rows.counts / fitted)[:, None] * kernel, atoms, held)
+        u, weighted = _log_slopes(atoms, held), (rows.counts / fitted)[:, None] * kernel
+        height, slope, curvature, axes = _surface(rows, weighted, u, held)
         own = np.sum(np.einsum("jab,ja->jb", axes, slope) ** 2 / curvature, axis=1) / 2
         if np.max(height - total + own) < tolerance:
             break
         gradient = np.concatenate([height - total, slope[:, 0], slope[:, 1]])
-        system = _system(rows, kernel, fitted, atoms, held)
+        system = _system(rows, kernel, fitted, u)
         blocks = np.einsum("jab,jb,jcb->acj", axes, curvature, axes) / weights
         count = np.arange(len(weights))
         for s in (0, 1):
@@ -135,7 +137,8 @@ def settle(
         while damping < 1e9:
             np.fill_diagonal(system, diagonal * (1 + damping))
             try:
-                step = cho_solve(cho_factor(system), gradient).reshape(3, -1)
+                step = cho_solve(cho_factor(system, check_finite=False), gradient, check_finite=False)
+                step = step.reshape(3, -1)
             except np.linalg.LinAlgError:  # singular but for rounding
                 step = np.full((3, len(weights)), np.inf)
             moves = step[1:].T / weights[:, None]
@@ -161,9 +164,9 @@ def settle(
 
 
 def _surface(
-    rows: Rows, weighted: Floats, angles: Floats, held: NDArray[np.bool_]
+    rows: Rows, weighted: Floats, u: Floats, held: NDArray[np.bool_]
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """The slope surface, N added, at angles (J, 2); coordinates that are `held` count as level.
+    """The slope surface, N added, at atoms with these u (2, 2, J); coordinates that are `held`, (J, 2), count as level.
 
     Returns
     -------
@@ -173,8 +176,7 @@ def _surface(
     """
     sums = rows.powers.T @ weighted
     linear, square = sums[1:5], sums[5:].reshape(4, 4, -1)
-    u = _log_slopes(angles, held)
-    slope, bend = np.zeros((len(angles), 2)), np.zeros((len(angles), 2, 2))
+    slope, bend = np.zeros(held.shape), np.zeros((*held.shape, 2))
     for s in (0, 1):
         own = slice(2 * s, 2 * s + 2)
         slope[:, s] = np.sum(u[s] * linear[own], axis=0)
@@ -192,9 +194,8 @@ def _log_slopes(angles: Floats, held: NDArray[np.bool_]) -> Floats:
     return np.where(held.T[:, None], 0.0, 2 * np.stack([1 / tan, -tan], axis=1))
 
 
-def _system(rows: Rows, kernel: Floats, fitted: Floats, atoms: Floats, held: NDArray[np.bool_]) -> Floats:
+def _system(rows: Rows, kernel: Floats, fitted: Floats, u: Floats) -> Floats:
     """SᵀS, (3J, 3J), of the weights and then of m in train and in deploy."""
-    u = _log_slopes(atoms, held)
     scaled = (np.sqrt(rows.counts) / fitted)[:, None] * kernel
     columns = np.hstack([scaled, scaled * (rows.acts[:, :2] @ u[0]), scaled * (rows.acts[:, 2:] @ u[1])])
     return np.asarray(columns.T @ columns)
