@@ -109,7 +109,9 @@ def page(
     """The page for the docs; ``missing`` says why methods could not be measured at all."""
     absent = [f"{name}: {why}" for name, why in (missing or {}).items()]
     where = dict(records[-1]["machine"]) if records else {}
-    commits = dict.fromkeys(str(r["machine"].get("commit")) for r in records)  # a run may go on with newer code
+    commits = dict.fromkeys(
+        str(r["machine"].get("commit")) for r in records
+    )  # a run may go on with newer code
     where["commit"] = " and ".join(commits)
     failed = sorted(
         {f"{r['method']} on {r['size']}: {r.get('message', '')}" for r in records if r["status"] == "error"}

@@ -219,6 +219,10 @@ def test_it_is_legible_at_phone_width(opened):
     cells = "[...document.querySelectorAll('td, th')]"
     small = f"return Math.min(...{cells}.map(c => parseFloat(getComputedStyle(c).fontSize)))"
     assert opened.execute_script(small) >= 14
+    labels = (
+        "[...document.querySelectorAll('tbody th')].map(c => c.offsetWidth / c.closest('.wide').clientWidth)"
+    )
+    assert opened.execute_script(f"return Math.max(...{labels})") < 0.5  # they stay while the rest scrolls
     # A figure keeps at least half of its pixels, at which its smallest words are 8 pixels high, and scrolls.
     shown = "return [...document.images].map(i => i.clientWidth / i.naturalWidth)"
     assert min(opened.execute_script(shown)) > 0.49
