@@ -58,7 +58,7 @@ class Analysis:
     posterior, posterior_checks : DataFrame
         :func:`estimators.relatives.posterior_tables`; no rows unless asked for.
     planning : DataFrame
-        Labels, :func:`estimators.planning.plan_fit`, prompts_now and width_now.
+        Labels, :func:`estimators.fit_planning.plan_fit`, prompts_now and width_now.
     rates : DataFrame
         Labels, belief, rate, se, low, high: predicted rate of agreement at beliefs from 0 to 1.
     plane : DataFrame

@@ -20,12 +20,12 @@ from estimators.clusters import clustered_classes, clustered_payoffs, shares_pro
 from estimators.count_cells import belief_cells
 from estimators.diagnostics import Diagnostics, diagnose
 from estimators.discordant import discordant_test
+from estimators.fit_planning import plan_fit
 from estimators.fracture import fracture, fracture_average, fracture_curve
 from estimators.gap import compliance_gap
 from estimators.latent_class import LatentClasses
 from estimators.law_check import check_law
 from estimators.newton import EstimationWarning
-from estimators.planning import plan_fit
 from estimators.policy import Assumptions, policy_plane, recommend, solver_check, strategic_cells
 from estimators.preference import distribution
 from estimators.refusals import reason_of, refused_classes, with_one_sided_incentive, without_types

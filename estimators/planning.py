@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,9 +27,6 @@ from estimators.latent_class_law import ClassLaw
 from estimators.shares import PreferenceLaw, agreement_rate, faking_share, simulate_agreed
 from estimators.simulate import Design, cramer_rao
 from estimators.structural_likelihood import GRADED, ONE, TWO, log_likelihood, quadrature
-
-if TYPE_CHECKING:
-    from estimators.structural import StructuralPayoffs
 
 Floats = NDArray[np.float64]
 Bound = Callable[[Design], Mapping[str, float]]
@@ -94,7 +90,7 @@ def plan(
         prompts = int(np.ceil((2 * z * each / width) ** 2)) if np.isfinite(each) else 0
         se = each / np.sqrt(prompts) if prompts else float("nan")
         rows.append((n, prompts, round(prompts * pilot.n.sum() / pilot.prompts), se, 2 * z * se))
-    return _table(rows)
+    return plan_table(rows)
 
 
 def plan_gap(
@@ -145,7 +141,7 @@ def plan_gap(
             prompts = following
         se = each / np.sqrt(prompts)
         rows.append((n, prompts, 2 * n * prompts, se, 2 * student.ppf(0.5 + level / 2, prompts - 1) * se))
-    return _table(rows)
+    return plan_table(rows)
 
 
 def law_bound(law: PreferenceLaw, beliefs: tuple[float, float] = (1.0, 0.0)) -> Bound:
@@ -199,95 +195,6 @@ def law_bound(law: PreferenceLaw, beliefs: tuple[float, float] = (1.0, 0.0)) -> 
     return bound
 
 
-def plan_fit(fit: StructuralPayoffs, interval: float, *, shares: bool = True) -> pd.DataFrame:
-    """Prompts and samples that bring the intervals of a fitted model's gap, incentive and faking share to a width.
-
-    Parameters
-    ----------
-    fit : StructuralPayoffs
-        Fitted, with beliefs of train and deploy as its design.
-    interval : float in (0, 1)
-        Width for gap and faking share. The incentive's is 4 artanh of it: the least shift of log-odds that moves a
-        rate by so much (`estimators.published_gaps`).
-    shares : bool
-        Whether shares of prompts mean something; otherwise only the gap is planned for.
-
-    Returns
-    -------
-    DataFrame
-        quantity ("gap", "delta" of one incentive, "faking_share" of the selected law), wanted (width), the columns of
-        `plan`, and reading: why a quantity has a single row without numbers.
-
-    Raises
-    ------
-    ValueError
-        An interval outside (0, 1).
-
-    Examples
-    --------
-    >>> from estimators.datasets import load_vlaf
-    >>> from estimators.structural import StructuralPayoffs
-    >>> model = next(group for labels, group in load_vlaf().groups("model") if labels["model"] == "Qwen3-8B")
-    >>> table = plan_fit(StructuralPayoffs(incentives="one", bootstrap=0).fit(model), 0.1)
-    >>> table.loc[table["fewest"], ["quantity", "samples", "prompts", "total_samples"]]
-            quantity  samples  prompts  total_samples
-    0            gap        1      438            876
-    11         delta       20      103           4120
-    12  faking_share        1      877           1754
-    """
-    if not 0 < interval < 1:
-        raise ValueError(
-            f"interval is {interval}; give the width of an interval between 0 and 1, such as 0.1"
-        )
-    beliefs = fit.beliefs["train"], fit.beliefs["deploy"]
-    logits = float(4 * np.arctanh(interval))
-    bounded = bool(np.isfinite(fit.fits_["one"].covariance[2, 2]))
-    spread = "" if shares else "no types of prompts"
-    tried = spread or ("" if bounded else "not identified: the incentive has no finite estimate")
-    undetected = "" if fit.verdict_ != "no incentive detected" else fit.verdict_
-    one = _remembered(fit.fits_["one"].law, beliefs)
-    chosen = one if fit.chosen_ == "one" else _remembered(fit.law_, beliefs)
-    wanted = [
-        ("gap", interval, "", lambda: plan_gap(fit.law_, interval, beliefs=beliefs, level=fit.level)),
-        ("delta", logits, tried, lambda: _planned(one, "delta", logits, fit)),
-        (
-            "faking_share",
-            interval,
-            tried or undetected,
-            lambda: _planned(chosen, "faking_share", interval, fit),
-        ),
-    ]
-    parts = []
-    for quantity, width, reason, planned in wanted:
-        table = _table([(0, 0, 0, np.nan, np.nan)]) if reason else planned()
-        unknown = "" if reason or (table["prompts"] > 0).any() else "not identified at this law"
-        parts.append(table.assign(quantity=quantity, wanted=width, reading=reason or unknown))
-    front = ["quantity", "wanted"]
-    return pd.concat(parts, ignore_index=True)[[*front, *parts[0].columns.difference([*front], sort=False)]]
-
-
-def _remembered(law: PreferenceLaw, beliefs: tuple[float, float]) -> Bound:
-    """`law_bound`, once for each number of samples of a regular design."""
-    known: dict[int, Mapping[str, float]] = {}
-
-    def bound(design: Design) -> Mapping[str, float]:
-        samples = int(design.n.max())
-        if samples not in known:
-            known[samples] = law_bound(law, beliefs)(design)
-        return known[samples]
-
-    return bound
-
-
-def _planned(bound: Bound, quantity: str, width: float, fit: StructuralPayoffs) -> pd.DataFrame:
-    beliefs = fit.beliefs["train"], fit.beliefs["deploy"]
-
-    def design(prompts: int, samples: int) -> Design:
-        return Design.regular(prompts, samples, beliefs)
-
-    return plan(bound, quantity, width, design=design, level=fit.level)
-
-
 def _spread(law: PreferenceLaw | ClassLaw, beliefs: tuple[float, float]) -> tuple[float, float]:
     """Var(p_T − p_D) over prompts, and E[p_T (1 − p_T)] + E[p_D (1 − p_D)]."""
     if isinstance(law, ClassLaw):
@@ -312,7 +219,8 @@ def _positive(width: float, samples: Sequence[int]) -> None:
         raise ValueError(f"width and samples must be positive, got {width} and {list(samples)}")
 
 
-def _table(rows: list[tuple[int, int, int, float, float]]) -> pd.DataFrame:
+def plan_table(rows: list[tuple[int, int, int, float, float]]) -> pd.DataFrame:
+    """Rows of samples, prompts, total_samples, se and width, with the one that takes the fewest samples marked."""
     table = pd.DataFrame(rows, columns=["samples", "prompts", "total_samples", "se", "width"])
     total = table["total_samples"].where(table["prompts"] > 0)
     return table.assign(fewest=(total == total.min()) if total.notna().any() else False)
