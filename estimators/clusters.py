@@ -28,6 +28,7 @@ from estimators.count_cells import CountCells, belief_units, count_cells
 from estimators.latent_class_likelihood import cell_terms
 from estimators.latent_class_summary import class_table
 from estimators.observations import PROMPT_KEY
+from estimators.structural import NOT_DETECTED, StructuralPayoffs
 from estimators.structural_fit import StructuralFit
 from estimators.structural_likelihood import log_probabilities
 from estimators.structural_summary import root, summarise
@@ -35,7 +36,6 @@ from estimators.structural_summary import root, summarise
 if TYPE_CHECKING:
     from estimators.latent_class import LatentClasses
     from estimators.observations import Observations
-    from estimators.structural import StructuralPayoffs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -105,7 +105,9 @@ def clustered_payoffs(
 ) -> StructuralPayoffs:
     """The same fit, its standard errors, intervals and draws clustered by prompt.
 
-    Its `level` is `student_level`, so that whatever takes a normal quantile at it takes Student's.
+    Its `level` is `student_level`, so that whatever takes a normal quantile at it takes Student's. The bootstrap of
+    δ = 0 draws units without an incentive; incentives that differ over prompts and cancel would pass for one. So the
+    p-value is the larger of the bootstrap's and Student's on the clustered standard error, and the verdict follows it.
     """
     units = belief_units(obs, beliefs)
     cells = count_cells(units.n, units.k, units.beliefs)
@@ -117,8 +119,14 @@ def clustered_payoffs(
     found.covariance_ = chosen.covariance
     normal = np.random.default_rng([fit.seed, 2]).standard_normal(fit.draws_.shape)
     found.draws_ = fit.parameters_ + normal @ root(found.covariance_).T
+    one = found.fits_["one"]
+    ratio = abs(fit.delta_one_type_) / float(np.sqrt(one.covariance[2, 2]))
+    if np.isfinite(ratio) and np.isfinite(fit.p_value_delta_):
+        by_prompt = float(2 * student.sf(ratio, max(int(prompt.max()), 1)))
+        found.p_value_delta_ = max(fit.p_value_delta_, by_prompt)
+        found.verdict_ = NOT_DETECTED if found.p_value_delta_ > 0.05 else fit.verdict_
     told = (beliefs["train"], beliefs["deploy"])
-    found.summary = summarise(chosen, found.fits_["one"], found.draws_, told, found.level, fit.verdict_)
+    found.summary = summarise(chosen, found.fits_["one"], found.draws_, told, found.level, found.verdict_)
     return found
 
 

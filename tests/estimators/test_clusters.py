@@ -115,3 +115,21 @@ def test_estimates_stay_and_uncertainty_grows_where_models_repeat_one_another():
     own, naive = (each.summary.set_index("parameter")["se"] for each in (found, fit))
     assert own["mu"] > 2 * naive["mu"]
     assert found.level > fit.level  # Student's quantile at 29 degrees of freedom
+
+
+def test_incentives_that_cancel_over_prompts_are_not_detected_although_the_bootstrap_rejects():
+    """Incentives N(0, 2²) that eight models share: units look as if δ were sure, thirty prompts know better."""
+    p_values = []
+    for seed in range(6):
+        obs = counts(np.random.default_rng([6, seed]), 0.0, 2.0)
+        fit = est.StructuralPayoffs(incentives="one", bootstrap=19).fit(obs)
+        found = clustered_payoffs(fit, obs, BELIEFS)
+        own = found.summary.set_index("parameter").loc["delta"]
+        p_values.append((fit.p_value_delta_, found.p_value_delta_))
+        assert (found.verdict_ == "no incentive detected") == (found.p_value_delta_ > 0.05)
+        if found.p_value_delta_ > fit.p_value_delta_:
+            assert (own["low"] <= 0 <= own["high"]) == (found.p_value_delta_ > 0.05)
+    naive, clustered = np.array(p_values).T
+    assert (naive <= 0.05).sum() >= 4
+    assert (clustered <= 0.05).sum() <= 1
+    assert (clustered >= naive).all()
