@@ -54,7 +54,7 @@ def analyze(
     interval : float in (0, 1)
         Width of an interval, of a gap or share, that a further evaluation is planned for.
     posterior : bool
-        Whether to sample the posterior, pooled over models and families; takes the extra `bayes` and a minute or more.
+        Whether to sample the posterior, pooled over models and families; takes the extra `bayes` and minutes.
     seed : int
         Same seed, same result.
     progress : bool

@@ -168,8 +168,7 @@ def posterior_tables(
 
     Both tables are empty where the extra is not installed, and the sentence says so.
     """
-    # Two chains: the pooled density takes minutes for ten models (docs/benchmarks/posterior.md).
-    model = Posterior(beliefs=beliefs, chains=2, seed=seed, progress=progress)
+    model = Posterior(beliefs=beliefs, seed=seed, progress=progress)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EstimationWarning)  # its text is the message
         try:
