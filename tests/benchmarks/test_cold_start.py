@@ -27,7 +27,7 @@ def test_a_process_that_fails_says_why(tmp_path):
 
 @pytest.mark.parametrize("case", [c for c in cold_start.CASES if c.method in (*METHODS, "solve_batch")])
 def test_every_case_is_a_program(case):
-    compile(case.code, case.label, "exec")
+    assert compile(case.code, case.label, "exec").co_names
 
 
 def test_small_games_meet_the_cache_that_the_large_ones_filled(tmp_path, monkeypatch):

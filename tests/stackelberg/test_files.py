@@ -38,7 +38,8 @@ def test_a_game_survives_its_file(game):
 @settings(deadline=None, max_examples=20)
 @given(games(constrained=False))
 def test_equilibrium_records_meet_their_schema(game):
-    schema("equilibrium").validate(json.loads(json.dumps(equilibrium_record(sb.solve(game)))))
+    record = json.loads(json.dumps(equilibrium_record(sb.solve(game))))
+    assert not list(schema("equilibrium").iter_errors(record))
 
 
 def test_records_of_failed_searches_have_null_and_no_nan(tmp_path):
